@@ -1,0 +1,1 @@
+"""Doors: one module per verb; parsing and printing only."""

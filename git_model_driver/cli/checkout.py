@@ -1,0 +1,25 @@
+"""Turn manifests in the worktree into models, from the tensors that are here."""
+from __future__ import annotations
+
+import argparse
+import sys
+
+from git_model_driver.filters import worktree
+from git_model_driver.filters.filter import Filter
+from git_model_driver.render.report import plural
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('path', nargs='*', help='files or folders; all if none is given')
+
+
+def run(args: argparse.Namespace) -> int:
+    with Filter() as filter_:
+        prefixes = worktree.prefixes_of(args.path, filter_.repository)
+        written, lacking = worktree.write_models(filter_.repository, filter_, prefixes)
+    if written:
+        print(f'Wrote {plural(len(written), "model")}.')
+    for path in lacking:
+        print(f"warning: '{path}' stays a manifest: tensors are missing\n"
+              f'hint: get them with "git model pull {path}"', file=sys.stderr)
+    return 1 if lacking else 0

@@ -1,0 +1,29 @@
+"""Read a model on standard input, store its tensors, write its manifest.
+
+Run by clients of Git that know no filter process, as filter.model.clean.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+
+from git_model_driver.cli.main import refuse_terminal
+from git_model_driver.filters import process
+from git_model_driver.filters.filter import Filter
+from git_model_driver.git.pktline import write_all
+
+_PIECE = 1 << 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('path', help='the file that the bytes are of')
+
+
+def run(args: argparse.Namespace) -> int:
+    refuse_terminal('clean', 'a model')
+    stdout = process.protect_stdout()
+    stdin = sys.stdin.buffer
+    with Filter() as filter_:
+        packets = iter(lambda: stdin.read(_PIECE), b'')
+        write_all(stdout, filter_.clean(args.path, packets))
+    return 0

@@ -1,0 +1,109 @@
+"""List the models in the index, or in a version.
+
+Behind the oid of the manifest: * the model is in the worktree, - its manifest is,
+~ tensors are missing here.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import manifest as manifests
+from git_model_driver.core import oid as oids
+from git_model_driver.core import words
+from git_model_driver.core.manifest import Entry
+from git_model_driver.filters import worktree
+from git_model_driver.filters.filter import Filter
+from git_model_driver.filters.worktree import Tracked
+from git_model_driver.git import run as git
+from git_model_driver.render.report import plural
+from git_model_driver.render.report import size
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('revision', nargs='?', help='default: the index')
+    parser.add_argument('-l', '--long', action='store_true', help='print whole oids')
+    parser.add_argument('-s', '--size', action='store_true',
+                        help='print format, number of tensors and size')
+    parser.add_argument('-n', '--name-only', action='store_true')
+    parser.add_argument('-t', '--tensors', action='store_true',
+                        help='print the tensors of each model')
+    parser.add_argument('--json', action='store_true')
+
+
+def run(args: argparse.Namespace) -> int:
+    with Filter() as filter_:
+        found = _in_revision(args.revision, filter_) if args.revision else (
+            worktree.tracked(filter_.repository, filter_)
+        )
+        models = [model for model in found if model.manifest]
+        if args.json:
+            documents = [_document(model, args) for model in models]
+            print(json.dumps({'version': 1, 'models': documents}, indent=2))
+            return 0
+        for model in models:
+            print(model.path if args.name_only else _line(model, args, filter_))
+            if args.tensors and model.manifest:
+                for entry in model.manifest.tensors.values():
+                    print(f'  {_tensor(entry, args.long)}')
+    return 0
+
+
+def _in_revision(revision: str, filter_: Filter) -> list[Tracked]:
+    found = []
+    for record in git.zsplit('ls-tree', '-r', '-z', '--full-tree', revision):
+        facts, _, path = record.partition(b'\t')
+        _, kind, oid = facts.decode().split()
+        data = filter_.blob(oid) if kind == 'blob' else None
+        if data and manifests.is_manifest(data):
+            name = os.fsdecode(path)
+            found.append(Tracked(name, oid, manifests.parse(data, name)))
+    return found
+
+
+def _line(model: Tracked, args: argparse.Namespace, filter_: Filter) -> str:
+    assert model.manifest
+    top = filter_.repository.top
+    mark = '*'
+    if worktree.missing(model.manifest, filter_.store):
+        mark = '~'
+    elif top is None or worktree.is_manifest(top / model.path):
+        mark = '-'
+    blob = model.blob if args.long else model.blob[:10]
+    line = f'{blob} {mark} {model.path}'
+    if args.size:
+        count = plural(len(model.manifest.tensors), 'tensor')
+        line += f'  {model.manifest.format}  {count}  {size(_nbytes(model))}'
+    return line
+
+
+def _nbytes(model: Tracked) -> int:
+    assert model.manifest
+    return sum(entry.nbytes for entry in model.manifest.tensors.values()) + sum(
+        chunk.nbytes for chunk in model.manifest.chunks
+    )
+
+
+def _tensor(entry: Entry, long: bool) -> str:
+    oid = entry.oid if long else oids.short(entry.oid)
+    shape = dtypes.format_shape(entry.shape)
+    return f'{words.encode(entry.name)} {entry.dtype} {shape} {oid}'
+
+
+def _document(model: Tracked, args: argparse.Namespace) -> dict[str, Any]:
+    assert model.manifest
+    document: dict[str, Any] = {
+        'path': model.path, 'blob': model.blob, 'format': model.manifest.format,
+        'bytes': _nbytes(model), 'metadata': dict(model.manifest.meta),
+        'tensor_count': len(model.manifest.tensors),
+    }
+    if args.tensors:
+        document['tensors'] = [
+            {'name': e.name, 'dtype': e.dtype, 'shape': e.shape, 'oid': e.oid,
+             'bytes': e.nbytes}
+            for e in model.manifest.tensors.values()
+        ]
+    return document

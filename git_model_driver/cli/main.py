@@ -1,0 +1,121 @@
+"""``git model <verb>``: finds the verb's module and turns errors into words."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from git_model_driver import __version__
+from git_model_driver.core.errors import GitModelError
+
+# verb: (module in git_model_driver.cli, one line of help)
+VERBS = {
+    'install': ('install', 'set up the filter, the drivers and the hooks'),
+    'uninstall': ('uninstall', 'remove exactly what install wrote'),
+    'track': ('track', 'have files that match a pattern stored tensor by tensor'),
+    'untrack': ('untrack', 'undo track'),
+    'ls-files': ('ls_files', 'list the models of a version, and their tensors'),
+    'status': ('status', 'say which tensors are changed, missing, or not pushed'),
+    'resolve': ('resolve', 'settle tensors that a merge left in conflict'),
+    'checkout': ('checkout', 'turn manifests in the worktree into models'),
+    'pull': ('pull', 'get missing tensors, then check out'),
+    'fsck': ('fsck', 'check manifests and the store'),
+    'env': ('env', 'show what is installed and where from'),
+    'version': ('version', 'print the version'),
+}
+# What git calls; nobody types these.
+PLUMBING = {
+    'filter-process': ('filter_process', 'the long-running clean and smudge filter'),
+    'clean': ('clean', 'read a model, write its manifest'),
+    'smudge': ('smudge', 'read a manifest, write its model'),
+    'textconv': ('textconv', 'summarise a model or manifest for git diff'),
+    'merge-driver': ('merge_driver', 'merge three manifests'),
+    'pre-push': ('pre_push', 'send tensors before git sends commits'),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with git's exit code for a usage error."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f'error: {message}', file=sys.stderr)
+        raise SystemExit(129)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except GitModelError as e:
+        print(e, file=sys.stderr)
+        return e.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Python flushes stdout at exit: give it somewhere to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except Exception as e:
+        if os.environ.get('GIT_MODEL_TRACE'):
+            raise
+        print(f'error: {type(e).__name__}: {e}', file=sys.stderr)
+        print('hint: this is a bug in git-model; to see where, set GIT_MODEL_TRACE=1',
+              file=sys.stderr)
+        return 128
+
+
+def _dispatch(arguments: list[str]) -> int:
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ('', [])
+    if verb in ('', '-h', '--help', 'help'):
+        return _help(rest)
+    if verb == '--version':
+        print(f'git-model version {__version__}')
+        return 0
+    found = VERBS.get(verb) or PLUMBING.get(verb)
+    if found is None:
+        return _unknown(verb)
+    module = import_module(f'git_model_driver.cli.{found[0]}')
+    parser = Parser(
+        prog=f'git model {verb}', description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    code: int = module.run(parser.parse_args(rest))
+    sys.stdout.flush()
+    return code
+
+
+def _help(rest: list[str]) -> int:
+    if rest and (rest[0] in VERBS or rest[0] in PLUMBING):
+        return _dispatch([rest[0], '-h'])
+    print('usage: git model <command> [<args>]\n')
+    for verb, (_, line) in VERBS.items():
+        print(f'   {verb:<12}{line}')
+    print('\nRun by git: ' + ', '.join(PLUMBING))
+    print('"git model <command> -h" says more.')
+    return 0
+
+
+def _unknown(verb: str) -> int:
+    import difflib
+
+    print(f"error: '{verb}' is not a git model command", file=sys.stderr)
+    close = difflib.get_close_matches(verb, VERBS, 1)
+    hint = f'did you mean "git model {close[0]}"?' if close else 'see "git model -h"'
+    print(f'hint: {hint}', file=sys.stderr)
+    return 129
+
+
+def refuse_terminal(verb: str, what: str) -> None:
+    """Plumbing must not sit waiting for somebody to type a model."""
+    from git_model_driver.core.errors import UsageError
+
+    if sys.stdin.isatty():
+        raise UsageError(
+            f'git model {verb} reads {what} on standard input; it is run by git',
+            'see what people run with "git model -h"',
+        )

@@ -1,0 +1,85 @@
+"""Settle tensors that a merge left in conflict.
+
+When nothing is left, the path is staged and the model written in its place.
+"""
+from __future__ import annotations
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+
+from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import UsageError
+from git_model_driver.git import repository as repositories
+from git_model_driver.git import worktree
+from git_model_driver.merging import resolve
+from git_model_driver.merging.methods import METHODS
+from git_model_driver.merging.rules import Choice
+from git_model_driver.merging.rules import is_number
+from git_model_driver.render.report import plural
+from git_model_driver.store.locate import store_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_mutually_exclusive_group(required=True)
+    for side in ('ours', 'theirs', 'base'):
+        how.add_argument(f'--{side}', dest='method', action='store_const', const=side,
+                         help=f'take the tensor as it is in {side}')
+    how.add_argument('--method', choices=sorted(METHODS), help='combine the values')
+    how.add_argument('--list', action='store_true', help='show what is unsettled')
+    parser.add_argument('-p', dest='parameters', action='append', default=[],
+                        metavar='<key>=<value>', help="one of the method's parameters")
+    parser.add_argument('path', help='the model')
+    parser.add_argument('glob', nargs='*', help='names of tensors; all if none is given')
+
+
+def run(args: argparse.Namespace) -> int:
+    repository = repositories.find()
+    top = worktree.top_of(repository)
+    path = worktree.from_top(args.path, repository)
+    text = _conflicted(top / path, path)
+    if args.list:
+        for name, reason in resolve.listing(text, path).items():
+            print(f'{name}: {reason}')
+        return 0
+    choice = Choice(args.method, _parameters(args), True, 'git model resolve')
+    resolver = resolve.Resolver(path, choice, store_of(repository))
+    left = resolver.resolve(text, args.glob)
+    (top / path).write_text(left.text, encoding='utf-8', newline='')
+    if left.reasons:
+        print(f'{path}: {plural(len(left.reasons), "conflict")} left')
+        return 0
+    worktree.stage(path)
+    worktree.materialise([path], top)
+    print(f'{path}: settled and staged')
+    return 0
+
+
+def _conflicted(file: Path, path: str) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as e:
+        raise GitModelError(f"cannot read '{path}': {e.strerror}") from None
+    if manifests.is_manifest(data):
+        text = manifests.decode_text(data, path)
+        if manifests.has_conflict(text):
+            return text
+    raise GitModelError(
+        f"'{path}' has no conflict to settle",
+        f'make conflicts anew with "git checkout -m -- {path}"',
+    )
+
+
+def _parameters(args: argparse.Namespace) -> dict[str, Fraction]:
+    found = {}
+    for pair in args.parameters:
+        key, _, value = pair.partition('=')
+        known = METHODS[args.method].PARAMETERS if args.method in METHODS else ()
+        if key not in known or not is_number(value):
+            raise UsageError(
+                f"'{pair}' is no parameter of '{args.method}'",
+                'its parameters are: ' + (', '.join(sorted(known)) or 'none'),
+            )
+        found[key] = Fraction(value)
+    return found

@@ -1,0 +1,51 @@
+"""Have files that match a pattern stored tensor by tensor; without one, list."""
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from git_model_driver.core import manifest as manifests
+from git_model_driver.git import attributes
+from git_model_driver.git import repository as repositories
+from git_model_driver.git import worktree
+from git_model_driver.git.catfile import CatFile
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('pattern', nargs='*', help='as in .gitattributes')
+    parser.add_argument('--filename', action='store_true',
+                        help='the patterns are names of files, not globs')
+    parser.add_argument('-n', '--dry-run', action='store_true',
+                        help='say what would be written')
+
+
+def run(args: argparse.Namespace) -> int:
+    repository = repositories.find()
+    worktree.top_of(repository)
+    if not args.pattern:
+        for pattern, file in attributes.listing():
+            print(f'{pattern} ({file})')
+        return 0
+    for pattern in args.pattern:
+        quoted = attributes.quoted(pattern, args.filename)
+        if args.dry_run:
+            print(f'Would track {quoted} in {attributes.FILE}')
+        elif attributes.add(quoted, Path(attributes.FILE)):
+            print(f'Tracking {quoted} in {attributes.FILE}')
+        else:
+            print(f'{quoted} is tracked already')
+    if not args.dry_run:
+        _point_at_raw(repository)
+    return 0
+
+
+def _point_at_raw(repository: repositories.Repository) -> None:
+    with CatFile() as blobs:
+        raw = [
+            entry.path for entry in worktree.models(repository)
+            if (blob := blobs.blob(entry.oid)) and not manifests.is_manifest(blob)
+        ]
+    if raw:
+        print(f'hint: already committed as raw bytes: {", ".join(raw)}\n'
+              'hint: to convert from now on: git add --renormalize .', file=sys.stderr)

@@ -1,0 +1,47 @@
+"""Remove exactly what install wrote. Files that are tracked stay as they are."""
+from __future__ import annotations
+
+import argparse
+
+from git_model_driver.cli.install import add_scopes
+from git_model_driver.cli.install import scope_of
+from git_model_driver.core.errors import NotARepository
+from git_model_driver.git import hooks
+from git_model_driver.git import repository as repositories
+from git_model_driver.git import settings
+from git_model_driver.git import worktree
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_scopes(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    removed, left = settings.remove(scope_of(args))
+    if removed:
+        print('Removed filter.model, merge.model and diff.model.')
+    for key in left:
+        print(f"Left '{key}': its value is not what install writes.")
+    if not args.skip_repo:
+        _uninstall_hooks()
+    return 0
+
+
+def _uninstall_hooks() -> None:
+    try:
+        repository = repositories.find()
+    except NotARepository:
+        return
+    for name in hooks.NAMES:
+        path = hooks.uninstall(name)
+        if path:
+            print(f'Removed {path}.')
+    models = worktree.models(repository)
+    if models:
+        print(
+            f'{len(models)} tracked files stay what they are: git stores manifests, '
+            'the worktree has the models.\nTo store the models in git itself: '
+            'git model untrack <pattern> && git add --renormalize .',
+        )
+    if repository.store_root.is_dir():
+        print(f'Their tensors stay in {repository.store_root}.')

@@ -1,0 +1,1 @@
+"""Words: oids, dtypes, manifests, layouts. No input or output."""

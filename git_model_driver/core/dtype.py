@@ -1,0 +1,99 @@
+"""Element types, in the words of safetensors 0.8, and NumPy's where it has none.
+
+``BITS`` gives the width of one element. Words that start with ``<``, ``>`` or
+``|`` are NumPy's own array-protocol strings (``|S3``, ``<U5``, ``<M8[ns]``) with
+their byte order in them. ``BYTES`` is a run of bytes that is no array of numbers.
+"""
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from git_model_driver.core.errors import FormatError
+
+# In safetensors' own order: its writer sorts tensors by it, last first.
+SAFETENSORS = (
+    'BOOL', 'F4', 'F6_E2M3', 'F6_E3M2', 'U8', 'I8', 'F8_E5M2', 'F8_E4M3',
+    'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'I16', 'U16', 'F16', 'BF16',
+    'I32', 'U32', 'F32', 'C64', 'F64', 'I64', 'U64',
+)
+BITS = {
+    'BOOL': 8, 'F4': 4, 'F6_E2M3': 6, 'F6_E3M2': 6, 'U8': 8, 'I8': 8,
+    'F8_E5M2': 8, 'F8_E4M3': 8, 'F8_E8M0': 8, 'F8_E4M3FNUZ': 8,
+    'F8_E5M2FNUZ': 8, 'I16': 16, 'U16': 16, 'F16': 16, 'BF16': 16, 'I32': 32,
+    'U32': 32, 'F32': 32, 'C64': 64, 'F64': 64, 'I64': 64, 'U64': 64,
+    'C128': 128, 'BYTES': 8,
+}
+_NUMPY = {
+    'BOOL': 'bool', 'U8': 'uint8', 'I8': 'int8', 'I16': 'int16',
+    'U16': 'uint16', 'F16': 'float16', 'I32': 'int32', 'U32': 'uint32',
+    'F32': 'float32', 'C64': 'complex64', 'F64': 'float64', 'I64': 'int64',
+    'U64': 'uint64', 'C128': 'complex128',
+}
+_ML_DTYPES = {
+    'BF16': 'bfloat16', 'F8_E5M2': 'float8_e5m2', 'F8_E4M3': 'float8_e4m3fn',
+    'F8_E8M0': 'float8_e8m0fnu', 'F8_E4M3FNUZ': 'float8_e4m3fnuz',
+    'F8_E5M2FNUZ': 'float8_e5m2fnuz',
+}
+# What a weighted sum of two values means something for. F8_E8M0 holds only
+# powers of two (block scales): a mean of scales is not a scale.
+FLOATS = frozenset({
+    'F16', 'BF16', 'F32', 'F64', 'F8_E5M2', 'F8_E4M3', 'F8_E4M3FNUZ',
+    'F8_E5M2FNUZ', 'C64', 'C128',
+})
+_OWN_WIDTH = re.compile(r'[<>|]([SVaU]|[mM])([0-9]+)(\[[0-9A-Za-z/]+\])?')
+
+
+def element_bits(dtype: str) -> int | None:
+    """Width of one element in bits, or None where the word is unknown."""
+    if dtype in BITS:
+        return BITS[dtype]
+    own = _OWN_WIDTH.fullmatch(dtype)
+    if own is None or len(own[2]) > 9:
+        return None
+    return int(own[2]) * (32 if own[1] == 'U' else 8)
+
+
+def byte_length(dtype: str, shape: Sequence[int]) -> int:
+    """Bytes that an array of this dtype and shape takes in C order.
+
+    Raises FormatError for an unknown dtype and for a tensor that does not end
+    on a byte (F4 and F6 are packed).
+    """
+    bits = element_bits(dtype)
+    if bits is None:
+        raise FormatError(f"unknown dtype '{dtype}'")
+    total = bits * math.prod(shape)
+    if total % 8:
+        raise FormatError(f'{dtype} {format_shape(shape)} does not end on a byte')
+    return total // 8
+
+
+def as_numpy(dtype: str, endian: str = 'little') -> Any:
+    """The numpy.dtype that reads this word's bytes, or None where there is none."""
+    import numpy
+
+    if dtype in _NUMPY:
+        order = '>' if endian == 'big' else '<'
+        return numpy.dtype(_NUMPY[dtype]).newbyteorder(order)
+    if dtype in _ML_DTYPES:
+        import ml_dtypes
+
+        return numpy.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype]))
+    return None
+
+
+def format_shape(shape: Sequence[int]) -> str:
+    return 'x'.join(map(str, shape)) if shape else 'scalar'
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """Inverse of format_shape. Raises ValueError for anything it does not print."""
+    if text == 'scalar':
+        return ()
+    shape = tuple(int(part) for part in text.split('x') if len(part) < 21)
+    if format_shape(shape) != text or any(n < 0 for n in shape):
+        raise ValueError(text)
+    return shape

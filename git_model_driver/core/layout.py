@@ -1,0 +1,70 @@
+"""What a format's reader says of a file: which byte ranges are whose.
+
+An ``Extent`` is hashed, stored and replaced; a ``Tensor`` is a view of one; a
+``Checksum`` lies in what remains (the skeleton) and covers a range.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import NamedTuple
+
+from git_model_driver.core.errors import FormatError
+
+
+class Extent(NamedTuple):
+    """The bytes ``offset`` to ``offset + length`` of a file."""
+
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.length
+
+
+class Tensor(NamedTuple):
+    """A named array: the extent's bytes as dtype and shape.
+
+    ``extra`` are the manifest line's key=value words (core.manifest.Entry).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    extent: Extent
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+class Checksum(NamedTuple):
+    """A little-endian 32-bit checksum of ``over``, written at the offset ``at``."""
+
+    kind: str           # 'crc32'
+    over: Extent
+    at: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A file of ``size`` bytes, taken apart."""
+
+    format: str
+    size: int
+    tensors: tuple[Tensor, ...]
+    meta: Mapping[str, str] = field(default_factory=dict)
+    checksums: tuple[Checksum, ...] = ()
+
+    def extents(self) -> list[Extent]:
+        """The distinct extents in file order.
+
+        Raises FormatError where two overlap or one runs past the end: shared
+        storage is legal only as *equal* extents.
+        """
+        found = sorted({t.extent for t in self.tensors if t.extent.length})
+        end = 0
+        for extent in found:
+            if extent.offset < end or extent.end > self.size:
+                raise FormatError(f'the extent at {extent.offset} overlaps or runs out')
+            end = extent.end
+        return found

@@ -1,0 +1,106 @@
+r"""The skeleton: a file with its extents cut out, and where they go.
+
+    git-model skeleton v1\n
+    [["bytes",128],["tensor","w",400],["crc32",30,558],...]\n
+    <the literal bytes, joined>
+
+``bytes`` takes the next n literal bytes, ``tensor`` the extent of the tensor of
+that name, ``crc32`` the four little-endian bytes of the CRC-32 of the file's
+bytes from an offset on, so many of them. A checksum of a tensor is therefore
+never part of the skeleton, and a change of values does not change it.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+from typing import Union
+
+from git_model_driver.core.errors import FormatError
+
+FIRST_LINE = b'git-model skeleton v1\n'
+
+
+class Literal(NamedTuple):
+    offset: int         # into the skeleton's literal bytes
+    length: int
+
+
+class Slot(NamedTuple):
+    name: str           # of the tensor whose extent goes here
+    length: int
+
+
+class Crc32(NamedTuple):
+    offset: int         # of the covered bytes, in the file
+    covered: int        # how many
+    length: int = 4
+
+
+Segment = Union[Literal, Slot, Crc32]
+
+
+class Skeleton(NamedTuple):
+    segments: tuple[Segment, ...]
+    literals: memoryview
+
+    def literal(self, segment: Literal) -> memoryview:
+        return self.literals[segment.offset:segment.offset + segment.length]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file that the skeleton describes."""
+        return sum(segment.length for segment in self.segments)
+
+
+def serialize(segments: Iterable[Segment], literals: bytes) -> bytes:
+    rows: list[list[object]] = []
+    for segment in segments:
+        if isinstance(segment, Literal):
+            rows.append(['bytes', segment.length])
+        elif isinstance(segment, Slot):
+            rows.append(['tensor', segment.name, segment.length])
+        else:
+            rows.append(['crc32', segment.offset, segment.covered])
+    table = json.dumps(rows, separators=(',', ':'))
+    return FIRST_LINE + table.encode() + b'\n' + literals
+
+
+def parse(data: bytes) -> Skeleton:
+    """Inverse of serialize. Raises FormatError for anything else."""
+    start = len(FIRST_LINE)
+    end = data.find(b'\n', start)
+    if not data.startswith(FIRST_LINE) or end < 0:
+        raise FormatError('not a skeleton of version 1')
+    literals = memoryview(data)[end + 1:]
+    try:
+        segments = _segments(json.loads(data[start:end]))
+    except (ValueError, TypeError, RecursionError) as e:
+        raise FormatError(f'damaged skeleton: {e}') from None
+    if sum(s.length for s in segments if isinstance(s, Literal)) != len(literals):
+        raise FormatError('damaged skeleton: its literal bytes do not add up')
+    return Skeleton(segments, literals)
+
+
+def _segments(rows: list[list[object]]) -> tuple[Segment, ...]:
+    segments: list[Segment] = []
+    literal = 0
+    for kind, *rest in rows:
+        if kind == 'bytes':
+            (length,) = map(_count, rest)
+            segments.append(Literal(literal, length))
+            literal += length
+        elif kind == 'tensor':
+            name, length = rest
+            segments.append(Slot(str(name), _count(length)))
+        elif kind == 'crc32':
+            segments.append(Crc32(*map(_count, rest)))
+        else:
+            raise ValueError(f'unknown segment {kind!r}')
+    return tuple(segments)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f'{value!r} is no length')
+    return value

@@ -1,0 +1,68 @@
+r"""Words of a manifest line, and the order and groups of tensor names.
+
+A word that is printable ASCII and does not begin with a quote stands bare. Any
+other is a JSON string in which spaces, control characters and characters that a
+terminal shows as nothing or as a change of direction are ``\uXXXX``, so that
+every line splits on spaces and no name can forge a line (docs/spec.md, 2).
+"""
+from __future__ import annotations
+
+import json
+import re
+
+_BARE = re.compile(r'[!#-~][!-~]*')
+_ESCAPED = re.compile(
+    '[\x00-\x20"\\\\\x7f-\xa0\xad\u061c\u1680\u2000-\u200f\u2028-\u202f'
+    '\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb]',
+)
+_DIGITS = re.compile('([0-9]+)')
+_GROUP = re.compile(r'(?:.*?[./])??[0-9]+(?=[./]|$)', re.DOTALL)
+
+NaturalKey = tuple[tuple[tuple[int, str], ...], str]
+
+
+def quote(text: str) -> str:
+    """The JSON string form, always quoted."""
+    return f'"{_ESCAPED.sub(_escape, text)}"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    return '\\' + char if char in '"\\' else f'\\u{ord(char):04x}'
+
+
+def encode(text: str) -> str:
+    """Bare where that is unambiguous, else quoted."""
+    return text if _BARE.fullmatch(text) else quote(text)
+
+
+def decode(word: str) -> str:
+    """Inverse of encode and quote. Raises ValueError for a malformed word."""
+    if not word.startswith('"'):
+        return word
+    text = json.loads(word)
+    if not isinstance(text, str):
+        raise ValueError(word)
+    text.encode()       # a lone surrogate is no text: UnicodeEncodeError
+    return text
+
+
+def natural_key(name: str) -> NaturalKey:
+    """Sort key in which runs of ASCII digits compare as numbers: 2 before 10."""
+    parts = _DIGITS.split(name)
+    key = []
+    for i, part in enumerate(parts):
+        # Compared by length and then as text: no int(), which has a limit.
+        digits = part.lstrip('0') if i % 2 else part
+        key.append((len(digits) if i % 2 else 0, digits))
+    return tuple(key), name
+
+
+def group(name: str) -> str:
+    """The name up to its first part that is all digits, or '' if it has none.
+
+    Parts are separated by ``.`` or ``/``: ``model.layers.0.mlp`` is in the
+    group ``model.layers.0``.
+    """
+    match = _GROUP.match(name)
+    return match[0] if match else ''

@@ -1,0 +1,1 @@
+"""Acts: model file to manifest and back, for Git's filters and textconv."""

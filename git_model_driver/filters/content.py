@@ -1,0 +1,76 @@
+"""The bytes git gives to clean, as a file that can be read in any order.
+
+Usually they are those of the worktree file, which is then read itself while
+what git sends is thrown away. Where that cannot be proven (blame, apply,
+renormalize, ``hash-object --stdin``, systems without /proc) they are kept in a
+temporary file.
+"""
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from git_model_driver.git import caller
+from git_model_driver.store.source import FileSource
+
+# Text that is passed through, manifests and conflicts, is recognised by this
+# much of it; the first packet of a longer stream always holds as much.
+HEAD = 64 << 10
+
+
+class Content(NamedTuple):
+    source: FileSource
+    stat: os.stat_result | None     # of the worktree file, where it is that
+
+
+@contextmanager
+def receive(path: str, packets: Iterable[bytes], scratch: Path) -> Iterator[Content]:
+    """Take in the bytes for path; every packet has been read when this yields."""
+    packets = iter(packets)
+    first = next(packets, b'')
+    fd = _worktree_file(path, first)
+    if fd is not None:
+        length = len(first) + sum(map(len, packets))
+        try:
+            source = FileSource(fd, path)
+            if length != source.size:
+                raise source.changed()
+            yield Content(source, os.fstat(fd))
+        finally:
+            os.close(fd)
+        return
+    with _spool(scratch) as file:
+        file.write(first)
+        for packet in packets:
+            file.write(packet)
+        file.flush()
+        yield Content(FileSource(file.fileno(), path), None)
+
+
+def _spool(scratch: Path) -> tempfile._TemporaryFileWrapper[bytes]:
+    scratch.mkdir(parents=True, exist_ok=True)
+    return tempfile.NamedTemporaryFile(dir=scratch, prefix='incoming-')
+
+
+def _worktree_file(path: str, first: bytes) -> int | None:
+    """An open descriptor of the worktree file if git is reading that, or None."""
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, 'O_NOFOLLOW', 0))
+    except OSError:
+        return None
+    status = os.fstat(fd)
+    if (
+        stat.S_ISREG(status.st_mode)
+        and status.st_size >= len(first)
+        and os.pread(fd, len(first), 0) == first
+        and caller.reads_file(status)
+    ):
+        return fd
+    os.close(fd)
+    return None

@@ -1,0 +1,144 @@
+"""Clean and smudge as git means them: for a path, with all that may come in."""
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import ManifestError
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.filters import content
+from git_model_driver.filters.clean import take_apart
+from git_model_driver.filters.smudge import Assembly
+from git_model_driver.filters.smudge import Sink
+from git_model_driver.git import repository
+from git_model_driver.git.catfile import CatFile
+from git_model_driver.store.locate import store_of
+from git_model_driver.store.objects import Store
+from git_model_driver.store.source import FileSource
+from git_model_driver.store.statcache import StatCache
+
+SKIP_SMUDGE = 'GIT_MODEL_SKIP_SMUDGE'
+
+
+class Filter:
+    """One repository's filter; git may ask it for many files."""
+
+    def __init__(self) -> None:
+        self._blobs = CatFile()
+
+    def __enter__(self) -> Filter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._blobs.__exit__(*exc)
+
+    @cached_property
+    def repository(self) -> repository.Repository:
+        return repository.find()
+
+    @cached_property
+    def store(self) -> Store:
+        return store_of(self.repository)
+
+    def clean(self, path: str, packets: Iterable[bytes]) -> bytes:
+        """What git is to store for the bytes of path."""
+        packets = iter(packets)
+        head = next(packets, b'')
+        if not head:
+            return b''
+        packets = chain([head], packets)
+        if head.startswith(manifests.SUMMARY.encode()):
+            return b''.join(packets)
+        if manifests.is_manifest(head):
+            return self.clean_manifest(path, b''.join(packets))
+        return self._clean_model(path, packets)
+
+    def clean_manifest(self, path: str, data: bytes) -> bytes:
+        """A manifest stays one. What is already in the index is not judged."""
+        if data == self._indexed(path):
+            return data
+        return self._as_indexed(path, manifests.parse(data, path))
+
+    def _clean_model(self, path: str, packets: Iterable[bytes]) -> bytes:
+        cache = StatCache(self.repository.private / 'clean')
+        scratch = self.repository.store_root / 'tmp'
+        with content.receive(path, packets, scratch) as (source, stat):
+            text = cache.get(path, stat) if stat else None
+            if text is not None:
+                manifest = manifests.parse(text, path)
+                if all(map(self.store.has, manifest.oids)):
+                    return self._as_indexed(path, manifest)
+            manifest = take_apart(source, self.store)
+            if stat:
+                cache.put(path, stat, manifests.serialize(manifest).encode())
+        return self._as_indexed(path, manifest)
+
+    def take_apart(self, file: Path, path: str) -> Manifest:
+        """The manifest of a model file that is not in the worktree."""
+        with open(file, 'rb') as opened:
+            return take_apart(FileSource(opened.fileno(), path), self.store)
+
+    def blob(self, oid: str) -> bytes | None:
+        """A blob of the repository."""
+        return self._blobs.blob(oid)
+
+    def _indexed(self, path: str) -> bytes | None:
+        return self._blobs.blob(f':0:{path}')
+
+    def _as_indexed(self, path: str, manifest: Manifest) -> bytes:
+        """The manifest's text; the index's own where that says the same."""
+        text = manifests.serialize(manifest).encode()
+        blob = self._indexed(path)
+        if blob is None or blob == text or not manifests.is_manifest(blob):
+            return text
+        try:
+            same = manifests.same_meaning(manifests.parse(blob, path), manifest)
+        except ManifestError:
+            return text
+        return blob if same else text
+
+    def smudge(self, path: str, data: bytes) -> Callable[[Sink], None]:
+        """A function that writes to a sink what the worktree is to have at path.
+
+        Whatever is wrong is found before, and told: the file then is what git
+        stores, and the checkout goes on.
+        """
+        def as_it_is(sink: Sink) -> None:
+            sink.data(data)
+
+        if os.environ.get(SKIP_SMUDGE, '0') not in ('', '0'):
+            return as_it_is
+        if not manifests.is_manifest(data):
+            self._warn_of_raw(path, data)
+            return as_it_is
+        try:
+            if manifests.has_conflict(manifests.decode_text(data, path)):
+                return as_it_is
+            assembly = Assembly(manifests.parse(data, path), self.store, path)
+            assembly.check()
+        except GitModelError as e:
+            warn(e, f"'{path}' stays a manifest")
+            return as_it_is
+        return assembly.write
+
+    def _warn_of_raw(self, path: str, data: bytes) -> None:
+        if data and not data.startswith(manifests.SUMMARY.encode()):
+            print(
+                f"warning: '{path}' is committed as raw bytes ({len(data)} bytes), "
+                'not as a manifest\n'
+                f'hint: convert it from now on: git add --renormalize {path}',
+                file=sys.stderr,
+            )
+
+
+def warn(error: GitModelError, consequence: str) -> None:
+    lines = [f'warning: {error.message}: {consequence}']
+    lines += [f'hint: {hint}' for hint in error.hints]
+    print('\n'.join(lines), file=sys.stderr)

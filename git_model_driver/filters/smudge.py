@@ -1,0 +1,156 @@
+"""A manifest becomes the model file again, byte for byte."""
+from __future__ import annotations
+
+import struct
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from itertools import takewhile
+from typing import Protocol
+
+from git_model_driver.core import skeleton as skeletons
+from git_model_driver.core.errors import ManifestError
+from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.manifest import OPAQUE
+from git_model_driver.core.oid import Oid
+from git_model_driver.core.skeleton import Crc32
+from git_model_driver.core.skeleton import Literal
+from git_model_driver.core.skeleton import Segment
+from git_model_driver.core.skeleton import Skeleton
+from git_model_driver.core.skeleton import Slot
+from git_model_driver.formats import registry
+from git_model_driver.formats.base import canonical_writer
+from git_model_driver.store.objectfile import ObjectFile
+from git_model_driver.store.objects import Store
+
+_CRC = struct.Struct('<I')
+
+
+class Sink(Protocol):
+    """Where a file's bytes go."""
+
+    def data(self, data: bytes | memoryview) -> None: ...
+
+    def file(self, fd: int, offset: int, length: int) -> None: ...
+
+
+class Assembly:
+    """A model file about to be written.
+
+    ``check`` reads everything there is to read and finds what is missing or
+    damaged before the first byte is given away; ``write`` then writes.
+    """
+
+    def __init__(self, manifest: Manifest, store: Store, path: str = '-') -> None:
+        self.manifest = manifest
+        self.store = store
+        self.path = path
+        self._checked: set[Oid] = set()
+        self._sums: dict[Crc32, bytes] = {}
+
+    def check(self) -> None:
+        """Raises MissingObject, CorruptObject, FormatError and ManifestError."""
+        missing = {oid for oid in self.manifest.oids if not self.store.has(oid)}
+        if missing:
+            n = len(missing)
+            raise MissingObject(
+                f"'{self.path}' has {n} tensor{'s' * (n != 1)} that "
+                f"{'are' if n != 1 else 'is'} not in the store",
+                f'get what is missing with "git model pull {self.path}"',
+            )
+        self.skeleton = self._find_skeleton()
+        self._starts = [0, *accumulate(s.length for s in self.skeleton.segments)]
+        for segment in self.skeleton.segments:
+            if isinstance(segment, Slot):
+                self._check_slot(segment)
+            elif isinstance(segment, Crc32) and segment not in self._sums:
+                self._sums[segment] = _CRC.pack(self._crc32(segment))
+        for oid in self.manifest.oids:
+            if oid not in self._checked:
+                self._verify(oid)
+
+    def _find_skeleton(self) -> Skeleton:
+        manifest = self.manifest
+        if manifest.format == OPAQUE:
+            chunks = enumerate(manifest.chunks)
+            slots = (Slot(str(i), chunk.nbytes) for i, chunk in chunks)
+            return Skeleton(tuple(slots), memoryview(b''))
+        if manifest.skeleton is not None:
+            return skeletons.parse(self.store.read(manifest.skeleton.oid))
+        form = registry.find(manifest.format)
+        write = canonical_writer(form)
+        if write is None:
+            raise ManifestError(
+                f"'{self.path}': the format '{manifest.format}' has no canonical layout",
+                f'bring the last good version back with "git checkout HEAD -- '
+                f'{self.path}"',
+            )
+        return write(manifest)
+
+    def _oid(self, slot: Slot) -> Oid:
+        if self.manifest.format == OPAQUE:
+            return self.manifest.chunks[int(slot.name)].oid
+        try:
+            return self.manifest.tensors[slot.name].oid
+        except KeyError:
+            raise self._disagrees(slot.name) from None
+
+    def _check_slot(self, slot: Slot) -> None:
+        with self.store.open(self._oid(slot)) as file:
+            if file.nbytes != slot.length:
+                raise self._disagrees(slot.name)
+
+    def _disagrees(self, name: str) -> ManifestError:
+        return ManifestError(
+            f"'{self.path}': the layout and the tensor '{name}' do not fit together",
+            f'bring the last good version back with "git checkout HEAD -- {self.path}"',
+        )
+
+    def _verify(self, oid: Oid) -> None:
+        for _ in self._chunks(oid):
+            pass
+
+    def _chunks(self, oid: Oid) -> Iterator[memoryview]:
+        with self.store.open(oid) as file:
+            yield from file.chunks()
+        self._checked.add(oid)
+
+    def _crc32(self, segment: Crc32) -> int:
+        """The CRC-32 of the file's bytes that the segment covers."""
+        crc, end = 0, segment.offset + segment.covered
+        i = max(0, bisect_right(self._starts, segment.offset) - 1)
+        parts = zip(self._starts[i:], self.skeleton.segments[i:])
+        for start, part in takewhile(lambda pair: pair[0] < end, parts):
+            first = max(0, segment.offset - start)
+            crc = self._add(crc, part, first, min(part.length, end - start))
+        return crc
+
+    def _add(self, crc: int, part: Segment, first: int, last: int) -> int:
+        if isinstance(part, Literal):
+            return zlib.crc32(self.skeleton.literal(part)[first:last], crc)
+        if isinstance(part, Crc32) or last - first != part.length:
+            raise self._disagrees('(a checksum)')
+        for chunk in self._chunks(self._oid(part)):
+            crc = zlib.crc32(chunk, crc)
+        return crc
+
+    def write(self, sink: Sink) -> None:
+        """Write the whole file; ``check`` has been called."""
+        for segment in self.skeleton.segments:
+            if isinstance(segment, Literal):
+                sink.data(self.skeleton.literal(segment))
+            elif isinstance(segment, Crc32):
+                sink.data(self._sums[segment])
+            else:
+                with self.store.open(self._oid(segment)) as file:
+                    _write_object(file, sink)
+
+
+def _write_object(file: ObjectFile, sink: Sink) -> None:
+    if file.raw_at is not None:
+        sink.file(file.fd, file.raw_at, file.nbytes)
+        return
+    for chunk in file.chunks():
+        sink.data(chunk)

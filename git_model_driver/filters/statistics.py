@@ -1,0 +1,148 @@
+"""Statistics of a tensor, the same on every machine, remembered by oid."""
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import numbers
+from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.manifest import Entry
+from git_model_driver.formats import values
+from git_model_driver.store.cache import Cache
+from git_model_driver.store.objects import Store
+
+_PARALLEL_FROM = 8 << 20
+
+
+class Statistics(NamedTuple):
+    """Of the finite elements, in float64; std is that of the population."""
+
+    mean: float
+    std: float
+    min: float
+    max: float
+    norm: float         # Euclidean
+    nan: int = 0
+    inf: int = 0
+
+
+class _Moments:
+    """Running mean and sum of squared deviations (Chan, Golub, LeVeque 1979)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = 0.0
+        self.deviation = 0.0
+        self.squares = 0.0
+        self.low, self.high = math.inf, -math.inf
+        self.nan = self.inf = 0
+
+    def add(self, block: Any) -> None:
+        """Take in at most numbers.BLOCK elements."""
+        import numpy
+
+        finite = numpy.isfinite(block)
+        if not finite.all():
+            nan = int(numpy.isnan(block).sum())
+            self.nan += nan
+            self.inf += int((~finite).sum()) - nan
+            block = block[finite]
+        if len(block) == 0:
+            return
+        block = block.astype('float64')
+        count = len(block)
+        mean = numbers.tree_sum(block) / count
+        away = block - mean
+        shift, total = mean - self.mean, self.count + count
+        self.deviation += numbers.tree_sum(away * away)
+        self.deviation += shift * shift * self.count * count / total
+        self.mean += shift * count / total
+        self.squares += numbers.tree_sum(block * block)
+        self.low = min(self.low, float(block.min()))
+        self.high = max(self.high, float(block.max()))
+        self.count = total
+
+    def result(self) -> Statistics | None:
+        if not self.count + self.nan + self.inf:
+            return None
+        if not self.count:
+            return Statistics(*[math.nan] * 5, self.nan, self.inf)
+        std = math.sqrt(self.deviation / self.count)
+        norm = math.sqrt(self.squares)
+        return Statistics(
+            self.mean, std, self.low, self.high, norm, self.nan, self.inf,
+        )
+
+
+def compute(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Statistics | None:
+    """Statistics of a tensor's bytes, or None where they are no real numbers."""
+    import numpy
+
+    endian = numbers.endian_of(entry.extra)
+    moments = _Moments()
+    # A difference of huge values may overflow: the result then says inf.
+    with numpy.errstate(all='ignore'):
+        for chunk in values.decoded(entry, chunks):
+            stored = numbers.stored(chunk, entry.dtype, endian)
+            array = numbers.widened(stored, entry.dtype)
+            for start in range(0, len(array), numbers.BLOCK):
+                moments.add(array[start:start + numbers.BLOCK])
+    return moments.result()
+
+
+def is_numeric(entry: Entry) -> bool:
+    return entry.dtype not in ('C64', 'C128') and (
+        dtypes.as_numpy(entry.dtype) is not None
+    )
+
+
+def of_all(
+    entries: Sequence[Entry], store: Store, cache: Cache,
+) -> dict[str, Statistics | None]:
+    """Statistics by tensor name; None where there are none or no bytes here."""
+    known: dict[str, Statistics | None] = {}
+    unknown = []
+    for entry in entries:
+        found = cache.get(_key(entry))
+        if found is not None:
+            known[entry.name] = Statistics(*found[:5], int(found[5]), int(found[6]))
+        elif is_numeric(entry):
+            unknown.append(entry)
+    computed = list(_compute_all(unknown, store))
+    cache.put({
+        _key(entry): tuple(map(float, result))
+        for entry, result in zip(unknown, computed) if result is not None
+    })
+    known.update(zip((entry.name for entry in unknown), computed))
+    return known
+
+
+def _key(entry: Entry) -> str:
+    encoding = dict(entry.extra).get('encoding', '')
+    return f'{entry.oid} {entry.dtype} {numbers.endian_of(entry.extra)} {encoding}'
+
+
+def _compute_all(
+    entries: Sequence[Entry], store: Store,
+) -> Iterator[Statistics | None]:
+    def one(entry: Entry) -> Statistics | None:
+        try:
+            with store.open(entry.oid) as file:
+                return compute(entry, file.chunks())
+        except (MissingObject, CorruptObject):
+            return None
+
+    if sum(entry.nbytes for entry in entries) < _PARALLEL_FROM:
+        yield from map(one, entries)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
+        yield from pool.map(one, entries)

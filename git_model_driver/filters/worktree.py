@@ -1,0 +1,74 @@
+"""Model files of the worktree: what they are now, and making them models."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from git_model_driver.core import manifest as manifests
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.filters.filter import Filter
+from git_model_driver.git import worktree
+from git_model_driver.git.repository import Repository
+from git_model_driver.store.objects import Store
+
+
+class Tracked(NamedTuple):
+    """A path under the filter; ``manifest`` is None where the index has raw bytes."""
+
+    path: str
+    blob: str
+    manifest: Manifest | None
+
+
+def tracked(repository: Repository, filter_: Filter) -> list[Tracked]:
+    """What the index has of each model that is not in conflict."""
+    found = []
+    for entry in worktree.models(repository):
+        data = filter_.blob(entry.oid)
+        if entry.stage == 0 and data:
+            manifest = None
+            if manifests.is_manifest(data):
+                manifest = manifests.parse(data, entry.path)
+            found.append(Tracked(entry.path, entry.oid, manifest))
+    return found
+
+
+def is_manifest(file: Path) -> bool:
+    """Whether the file stands for a model that was not written."""
+    try:
+        with open(file, 'rb') as opened:
+            return manifests.is_manifest(opened.read(len(manifests.MAGIC)))
+    except OSError:
+        return False
+
+
+def missing(manifest: Manifest, store: Store) -> set[str]:
+    """The oids of what cannot be had here."""
+    return {oid for oid in manifest.oids if not store.has(oid)}
+
+
+def below(path: str, prefixes: list[str]) -> bool:
+    """Whether the path is one of these or inside one; all are if there is none."""
+    return not prefixes or any(
+        prefix in ('.', path) or path.startswith(f'{prefix}/') for prefix in prefixes
+    )
+
+
+def write_models(
+    repository: Repository, filter_: Filter, prefixes: list[str],
+) -> tuple[list[str], list[str]]:
+    """Turn manifests into models; the paths written, and those that lack tensors."""
+    top = worktree.top_of(repository)
+    ready, lacking = [], []
+    for path, _, manifest in tracked(repository, filter_):
+        if manifest and below(path, prefixes) and is_manifest(top / path):
+            complete = not missing(manifest, filter_.store)
+            (ready if complete else lacking).append(path)
+    if ready:
+        worktree.materialise(ready, top)
+    return [p for p in ready if not is_manifest(top / p)], lacking
+
+
+def prefixes_of(paths: list[str], repository: Repository) -> list[str]:
+    return [worktree.from_top(os.fspath(path), repository) for path in paths]

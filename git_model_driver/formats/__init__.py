@@ -1,0 +1,1 @@
+"""Readers: one module per file format behind one Protocol (formats.base)."""

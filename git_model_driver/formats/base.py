@@ -1,0 +1,71 @@
+"""What every format is, and the one boundary between it and the rest.
+
+A format is a module with a NAME and two or three functions, as in ``Format``.
+Files are hostile until shown otherwise: a reader may raise anything, ``read``
+turns it into FormatError, and the file is then kept opaque.
+"""
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Protocol
+from typing import Union
+
+from git_model_driver.core.errors import FormatError
+from git_model_driver.core.layout import Layout
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.skeleton import Skeleton
+
+Buffer = Union[bytes, memoryview]
+
+
+class Source(Protocol):
+    """A file to read from: its length, and slices of it as bytes."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, where: slice) -> Buffer: ...
+
+
+class Format(Protocol):
+    """A file format."""
+
+    NAME: str
+
+    @staticmethod
+    def sniff(head: bytes, size: int) -> bool:
+        """Whether a file of ``size`` bytes that begins with ``head`` may be one."""
+
+    @staticmethod
+    def read(source: Source) -> Layout:
+        """Say which bytes are whose. May raise anything for a malformed file."""
+
+
+class CanonicalFormat(Format, Protocol):
+    """A format whose file follows from the lines of its manifest."""
+
+    @staticmethod
+    def canonical(manifest: Manifest) -> Skeleton:
+        """The skeleton that the canonical writer gives these lines.
+
+        Raises FormatError where the format cannot hold them.
+        """
+
+
+def read(form: Format, source: Source) -> Layout:
+    """The one boundary: whatever a reader raises for a bad file is FormatError."""
+    try:
+        layout = form.read(source)
+        layout.extents()
+    except FormatError:
+        raise
+    except (
+        ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+        EOFError, struct.error, RecursionError, MemoryError,
+    ) as e:
+        raise FormatError(f'{form.NAME}: {type(e).__name__}: {e}') from e
+    return layout
+
+
+def canonical_writer(form: Format) -> Callable[[Manifest], Skeleton] | None:
+    return getattr(form, 'canonical', None)

@@ -1,0 +1,42 @@
+"""The formats there are, and which one a file is in."""
+from __future__ import annotations
+
+from git_model_driver.core.errors import FormatError
+from git_model_driver.core.layout import Layout
+from git_model_driver.formats import npy
+from git_model_driver.formats import npz
+from git_model_driver.formats import safetensors
+from git_model_driver.formats.base import Format
+from git_model_driver.formats.base import read
+from git_model_driver.formats.base import Source
+
+# Told apart by their first bytes; the first that can read the file has it.
+FORMATS: dict[str, Format] = {
+    npy.NAME: npy,
+    npz.NAME: npz,
+    safetensors.NAME: safetensors,
+}
+_HEAD = 64
+
+
+def find(name: str) -> Format:
+    """The format of that name. Raises FormatError."""
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise FormatError(
+            f"the format '{name}' is not known here",
+            'upgrade with "pip install --upgrade git-model-driver"',
+        ) from None
+
+
+def read_any(source: Source) -> Layout | None:
+    """The layout of a file in any known format, or None: it is opaque."""
+    head = bytes(source[0:_HEAD])
+    for form in FORMATS.values():
+        if form.sniff(head, len(source)):
+            try:
+                return read(form, source)
+            except FormatError:
+                continue
+    return None

@@ -1,0 +1,1 @@
+"""Machines: the only place that runs git or knows how git behaves."""

@@ -1,0 +1,103 @@
+"""Lines of .gitattributes that give files to the model filter."""
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from git_model_driver.git import run
+
+FILE = '.gitattributes'
+ATTRIBUTES = 'filter=model diff=model merge=model -text'
+_LINE = re.compile(
+    r'\s*("(?:[^"\\]|\\.)*"|[^\s#"]\S*)((?:\s+\S+)*)\s*', re.ASCII,
+)
+_SPECIAL = re.compile(r'([*?\[\]\\])')
+
+
+class Pattern(NamedTuple):
+    text: str           # as it stands in the file
+    file: str           # the .gitattributes it stands in, from here
+
+
+def quoted(pattern: str, literal: bool = False) -> str:
+    r"""A pattern as a line of .gitattributes begins with it.
+
+    Spaces, quotes and control characters need C quotes; a literal file name has
+    its ``*?[]\`` escaped.
+    """
+    if literal:
+        pattern = _SPECIAL.sub(r'\\\1', pattern)
+    if re.search(r'[\s"\x00-\x1f]', pattern) or pattern.startswith(('#', '!')):
+        escaped = pattern.replace('\\', '\\\\').replace('"', '\\"')
+        escaped = escaped.replace('\t', '\\t').replace('\n', '\\n')
+        return f'"{escaped}"'
+    return pattern
+
+
+def add(pattern: str, file: Path) -> bool:
+    """Append a line; False if it is there already. ``pattern`` is quoted."""
+    text = _read(file)
+    if pattern in _ours(text):
+        return False
+    if text and not text.endswith('\n'):
+        text += '\n'
+    _write(file, f'{text}{pattern} {ATTRIBUTES}\n')
+    return True
+
+
+def remove(pattern: str, file: Path) -> bool:
+    """Remove the lines for a pattern; False if there is none."""
+    text = _read(file)
+    kept = [
+        line for line in text.splitlines(keepends=True)
+        if not (_pattern_of(line) == pattern and _is_ours(line))
+    ]
+    if len(kept) == len(text.splitlines()):
+        return False
+    if kept:
+        _write(file, ''.join(kept))
+    else:
+        file.unlink()
+    return True
+
+
+def listing() -> list[Pattern]:
+    """The patterns in all .gitattributes of the worktree below here."""
+    names = {
+        os.fsdecode(name) for name in run.zsplit(
+            'ls-files', '-z', '--cached', '--others', '--exclude-standard',
+            '--', FILE, f'**/{FILE}',
+        )
+    }
+    return [
+        Pattern(pattern, name)
+        for name in sorted(names) for pattern in _ours(_read(Path(name)))
+    ]
+
+
+def _ours(text: str) -> list[str]:
+    lines = filter(_is_ours, text.splitlines())
+    return [pattern for line in lines if (pattern := _pattern_of(line))]
+
+
+def _pattern_of(line: str) -> str | None:
+    match = _LINE.fullmatch(line)
+    return match[1] if match else None
+
+
+def _is_ours(line: str) -> bool:
+    match = _LINE.fullmatch(line)
+    return match is not None and 'filter=model' in match[2].split()
+
+
+def _read(file: Path) -> str:
+    try:
+        return os.fsdecode(file.read_bytes())
+    except FileNotFoundError:
+        return ''
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_bytes(os.fsencode(text))

@@ -1,0 +1,85 @@
+"""Which git process called us, and what it is doing.
+
+Linux only (/proc); elsewhere the answer is always "unknown", and what depends on
+it takes the slow way that is right in every case.
+"""
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+_EXECUTABLE = re.compile(r'git(-[a-z-]+)?( \(deleted\))?')
+# git-blob-XXXXXX/<name> since Git 2.37, XXXXXX_<name> before (diff.c, prep_temp_blob)
+_TEXTCONV_FILE = r'.*/(git-blob-[^/]{{6}}/{name}|[^/]{{6}}_{name})( \(deleted\))?'
+_GENERATIONS = 4        # git -> sh -> (sh) -> us
+
+
+def git_pid() -> int | None:
+    """The nearest ancestor that is git, or None."""
+    pid = os.getppid()
+    for _ in range(_GENERATIONS):
+        try:
+            executable = os.path.basename(os.readlink(f'/proc/{pid}/exe'))
+            if _EXECUTABLE.fullmatch(executable):
+                return pid
+            with open(f'/proc/{pid}/stat', 'rb') as file:
+                pid = int(file.read().rpartition(b')')[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return None
+    return None
+
+
+def wants_textconv(path: str) -> bool:
+    """Whether git is about to hand what we smudge to a textconv.
+
+    It opens the temporary file before it asks for the content and holds it open
+    meanwhile. An external diff program gets the same kind of file: it is given
+    the model.
+    """
+    pid = git_pid()
+    if pid is None or 'GIT_EXTERNAL_DIFF' in os.environ:
+        return False
+    name = re.escape(os.path.basename(path))
+    pattern = re.compile(_TEXTCONV_FILE.format(name=name))
+    return any(pattern.fullmatch(target) for _, target in _open_files(pid))
+
+
+def reads_file(stat: os.stat_result) -> bool:
+    """Whether git holds this very file open or mapped: it is what we are given."""
+    pid = git_pid()
+    if pid is None:
+        return False
+    for fd, _ in _open_files(pid):
+        try:
+            held = os.stat(f'/proc/{pid}/fd/{fd}')
+        except OSError:
+            continue
+        if (held.st_dev, held.st_ino) == (stat.st_dev, stat.st_ino):
+            return True
+    return _maps(pid, stat)
+
+
+def _open_files(pid: int) -> Iterator[tuple[str, str]]:
+    folder = f'/proc/{pid}/fd'
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        try:
+            yield name, os.readlink(f'{folder}/{name}')
+        except OSError:
+            continue
+
+
+def _maps(pid: int, stat: os.stat_result) -> bool:
+    """Whether the file is mapped: address perms offset dev inode path (proc(5))."""
+    device = f'{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}'
+    try:
+        with open(f'/proc/{pid}/maps', encoding='utf-8', errors='replace') as file:
+            return any(
+                line.split()[3:5] == [device, str(stat.st_ino)] for line in file
+            )
+    except OSError:
+        return False

@@ -1,0 +1,69 @@
+"""Hook scripts: written where there is none, never over somebody else's."""
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from git_model_driver.core.errors import HookExists
+from git_model_driver.git import run
+from git_model_driver.git.repository import Repository
+
+NAMES = ('pre-push',)
+# Texts that earlier versions installed: replaced without a question.
+OLDER: dict[str, tuple[str, ...]] = {}
+
+
+def script(name: str) -> str:
+    """The text of the hook as it is shipped (hooks/ in the sources)."""
+    package = resources.files('git_model_driver.hooks')
+    return (package / name).read_text(encoding='utf-8')
+
+
+def folder() -> Path:
+    """Where git looks for hooks here: core.hooksPath counts."""
+    return Path(os.path.abspath(run.text('rev-parse', '--git-path', 'hooks')))
+
+
+def install(name: str, repository: Repository) -> Path:
+    """Write the hook. Raises HookExists for a foreign one, or a foreign folder."""
+    target = folder() / name
+    inside = {repository.git_dir, repository.common_dir, repository.top}
+    if not inside & {*target.parents}:
+        raise HookExists(
+            f"core.hooksPath puts hooks outside this repository, in '{target.parent}'",
+            *_by_hand(name, target),
+        )
+    if target.exists() and not is_ours(name, target):
+        raise HookExists(
+            f"there is another {name} hook, '{target}'; it was left alone",
+            *_by_hand(name, target),
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(script(name), encoding='utf-8')
+    target.chmod(0o755)
+    return target
+
+
+def _by_hand(name: str, target: Path) -> tuple[str, ...]:
+    return (
+        f'add this line to {target}, before anything that reads its input:',
+        f'git-model {name} "$@" || exit 1',
+    )
+
+
+def is_ours(name: str, target: Path) -> bool:
+    try:
+        text = target.read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError):
+        return False
+    return text == script(name) or text in OLDER.get(name, ())
+
+
+def uninstall(name: str) -> Path | None:
+    """Remove the hook if it is ours; its path, or None."""
+    target = folder() / name
+    if not is_ours(name, target):
+        return None
+    target.unlink()
+    return target

@@ -1,0 +1,131 @@
+"""Where a repository keeps its things, and where other stores may be."""
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from git_model_driver.core.errors import NotARepository
+from git_model_driver.git import run
+
+_OF_PATH = re.compile(r' of (.+)$', re.MULTILINE)
+_REMOTE_URL = r'^remote\..*\.url$'
+_DEEPEST_ALTERNATE = 5      # as in git
+
+
+class Repository(NamedTuple):
+    """A repository: its own directory, that of all worktrees, the worktree."""
+
+    git_dir: Path
+    common_dir: Path
+    top: Path | None        # None in a bare repository
+
+    @property
+    def store_root(self) -> Path:
+        return self.common_dir / 'model'
+
+    @property
+    def private(self) -> Path:
+        """What belongs to this worktree alone."""
+        return self.git_dir / 'model-worktree'
+
+
+def find() -> Repository:
+    """The repository around the current directory. Raises NotARepository."""
+    result = run.attempt('rev-parse', '--git-dir', '--git-common-dir', '--show-cdup')
+    lines = os.fsdecode(result.out).split('\n')
+    if len(lines) < 3 or not lines[1]:
+        raise NotARepository(
+            'not a git repository (or any of the parent directories)',
+            'make one with "git init"',
+        )
+    here = Path.cwd()
+    git_dir, common_dir = (Path(os.path.abspath(here / line)) for line in lines[:2])
+    in_worktree = result.code == 0 and not _is_inside(here, git_dir)
+    top = Path(os.path.abspath(here / lines[2])) if in_worktree else None
+    return Repository(git_dir, common_dir, top)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path == folder or folder in path.parents
+
+
+def alternate_stores(repository: Repository) -> list[Path]:
+    """Stores of the repositories whose objects Git borrows (clone --shared)."""
+    return [
+        objects.parent / 'model'
+        for objects in _alternates(repository.common_dir / 'objects', 0)
+    ]
+
+
+def _alternates(objects: Path, depth: int) -> Iterator[Path]:
+    try:
+        lines = os.fsdecode((objects / 'info' / 'alternates').read_bytes()).split('\n')
+    except OSError:
+        return
+    for line in lines:
+        if line and not line.startswith('#') and depth < _DEEPEST_ALTERNATE:
+            other = Path(os.path.abspath(objects / line))
+            yield other
+            yield from _alternates(other, depth + 1)
+
+
+def neighbour_stores(repository: Repository) -> list[Path]:
+    """Stores of the remotes, and of what was last fetched, on this machine."""
+    base = repository.top or repository.git_dir
+    stores = {}
+    for url in (*_remote_urls(), *_fetched_urls(repository)):
+        store = local_store(url, base)
+        if store is not None and store != repository.store_root:
+            stores[store] = None
+    return list(stores)
+
+
+def _remote_urls() -> list[str]:
+    records = run.attempt('config', '-z', '--get-regexp', _REMOTE_URL).out
+    return [
+        os.fsdecode(record.partition(b'\n')[2])
+        for record in records.split(b'\0') if record
+    ]
+
+
+def _fetched_urls(repository: Repository) -> list[str]:
+    try:
+        fetched = os.fsdecode((repository.git_dir / 'FETCH_HEAD').read_bytes())
+    except OSError:
+        return []
+    return _OF_PATH.findall(fetched)
+
+
+def local_store(url: str, base: Path) -> Path | None:
+    """The store of the repository at url, if that is a directory here."""
+    git_dir = local_git_dir(url, base)
+    return git_dir / 'model' if git_dir else None
+
+
+def local_git_dir(url: str, base: Path) -> Path | None:
+    """The common git directory of the repository at url, if that is one here."""
+    if url.startswith('file://'):
+        url = url.removeprefix('file://')
+    elif '://' in url or ':' in url.split('/')[0]:
+        return None
+    path = Path(os.path.abspath(base / url))
+    for candidate in (path / '.git', path, Path(f'{path}.git')):
+        if (candidate / 'HEAD').is_file() and (candidate / 'objects').is_dir():
+            return candidate
+    return _linked_git_dir(path / '.git')
+
+
+def _linked_git_dir(file: Path) -> Path | None:
+    """Where the .git file of a linked worktree or submodule points."""
+    try:
+        target = file.read_text().strip().removeprefix('gitdir: ')
+        git_dir = Path(os.path.abspath(file.parent / target))
+        common = git_dir / 'commondir'
+        if common.is_file():
+            git_dir = Path(os.path.abspath(git_dir / common.read_text().strip()))
+        return git_dir
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,54 @@
+"""Running git, and nothing else.
+
+Inside a filter, driver or hook the environment git gave us is passed on as it
+is: GIT_DIR, GIT_INDEX_FILE and GIT_CONFIG_PARAMETERS are part of the question.
+"""
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import NamedTuple
+from typing import Union
+
+from git_model_driver.core.errors import GitError
+
+PathLike = Union[os.PathLike[str], str, None]
+
+
+class Result(NamedTuple):
+    code: int
+    out: bytes
+    err: bytes
+
+
+def attempt(*args: str, input: bytes | None = None, cwd: PathLike = None) -> Result:
+    """Run git and return what it did; a missing git is a GitError."""
+    try:
+        done = subprocess.run(
+            ('git', *args), input=input, cwd=cwd, capture_output=True, check=False,
+            stdin=subprocess.DEVNULL if input is None else None,
+        )
+    except FileNotFoundError:
+        raise GitError("'git' is not on PATH", 'install Git, then try again') from None
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def output(*args: str, input: bytes | None = None, cwd: PathLike = None) -> bytes:
+    """What git prints. Raises GitError with git's own words."""
+    result = attempt(*args, input=input, cwd=cwd)
+    if result.code:
+        said = result.err.decode(errors='replace').strip()
+        for prefix in ('fatal: ', 'error: '):
+            said = said.removeprefix(prefix)
+        raise GitError(said or f"'git {args[0]}' failed with code {result.code}")
+    return result.out
+
+
+def text(*args: str, cwd: PathLike = None) -> str:
+    """What git prints, without the last newline."""
+    return os.fsdecode(output(*args, cwd=cwd)).removesuffix('\n')
+
+
+def zsplit(*args: str, input: bytes | None = None, cwd: PathLike = None) -> list[bytes]:
+    """The NUL-terminated records that git prints."""
+    return output(*args, input=input, cwd=cwd).split(b'\0')[:-1]

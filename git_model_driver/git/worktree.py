@@ -1,0 +1,62 @@
+"""Files of the worktree, through git."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from git_model_driver.core.errors import NotARepository
+from git_model_driver.core.errors import UsageError
+from git_model_driver.git import run
+from git_model_driver.git.repository import Repository
+
+
+
+class Indexed(NamedTuple):
+    """An entry of the index; the path is from the top of the worktree."""
+
+    mode: str
+    oid: str
+    stage: int
+    path: str
+
+
+def top_of(repository: Repository) -> Path:
+    if repository.top is None:
+        raise NotARepository('this operation must be run in a work tree')
+    return repository.top
+
+
+def from_top(path: str, repository: Repository) -> str:
+    """The path as the index has it. Raises UsageError for one outside."""
+    top = top_of(repository)
+    absolute = os.path.abspath(path)
+    relative = os.path.relpath(absolute, top)
+    if relative.split(os.sep)[0] == os.pardir:
+        raise UsageError(f"'{path}' is outside the repository at '{top}'")
+    return relative.replace(os.sep, '/')
+
+
+def models(repository: Repository) -> list[Indexed]:
+    """The entries of the index that the filter is responsible for."""
+    records = run.zsplit('ls-files', '-s', '-z', '--', ':(top,attr:filter=model)')
+    return [_indexed(record) for record in records]
+
+
+def _indexed(record: bytes) -> Indexed:
+    facts, _, path = record.partition(b'\t')
+    mode, oid, stage = facts.decode().split()
+    return Indexed(mode, oid, int(stage), os.fsdecode(path))
+
+
+def stage(path: str) -> None:
+    run.output('add', '--', f':(top,literal){path}')
+
+
+def materialise(paths: Sequence[str], top: Path) -> None:
+    """Write files anew from the index, through the smudge filter."""
+    for path in paths:
+        (top / path).unlink(missing_ok=True)
+    names = b''.join(os.fsencode(path) + b'\0' for path in paths)
+    run.output('checkout-index', '--force', '-u', '-z', '--stdin', input=names, cwd=top)

@@ -1,0 +1,1 @@
+"""Acts: three manifests in, one out. Only tensors changed on both sides are read."""

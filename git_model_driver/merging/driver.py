@@ -1,0 +1,104 @@
+"""Git's merge driver: three files with manifests in, the result in one of them.
+
+It runs before Git looks at the worktree and under the index lock: besides the
+result, all it writes are new objects in the store. It never leaves *ours* in the
+result file together with a conflict's exit code.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.git import operation
+from git_model_driver.merging import conflicts
+from git_model_driver.merging.conflicts import Labels
+from git_model_driver.merging.merge import merge
+from git_model_driver.merging.merge import Merged
+from git_model_driver.merging.merge import Versions
+from git_model_driver.merging.rules import Choice
+from git_model_driver.merging.rules import load
+from git_model_driver.store.objects import Store
+
+
+class Call(NamedTuple):
+    """What git passes: the files of the sides, and the path they are for."""
+
+    base: Path
+    ours: Path          # and the result
+    theirs: Path
+    path: str
+    labels: Labels
+
+
+class Outcome(NamedTuple):
+    """``reasons`` by conflict; ``counts`` of tensors by where they came from."""
+
+    reasons: dict[str, str]
+    counts: dict[str, int]
+
+
+def run(call: Call, store: Store) -> Outcome:
+    """Merge as the rules say, write the result."""
+    try:
+        versions = read_versions(call)
+        rules = load(operation.current(call.path))
+        merged = merge(versions, rules.choose, store)
+    except GitModelError:
+        fall_back(call)
+        raise
+    if merged.reasons:
+        text = conflicts.render(merged, versions, call.labels)
+    else:
+        text = manifests.serialize(merged.manifest)
+    call.ours.write_bytes(text.encode())
+    return Outcome(merged.reasons, dict(merged.counts))
+
+
+def run_virtual(call: Call, store: Store) -> None:
+    """Merge two of several common ancestors into the base of a criss-cross merge.
+
+    It is no result for anybody: equal weights whatever the rules say, and what
+    cannot be combined stays as it was in their own base, or as it is in ours.
+    """
+    versions = read_versions(call)
+    merged = merge(versions, lambda name: Choice('linear', {}, True, ''), store)
+    call.ours.write_bytes(manifests.serialize(_without_conflicts(merged, versions)).encode())
+
+
+def _without_conflicts(merged: Merged, versions: Versions) -> Manifest:
+    stand_in = versions.base or versions.ours
+    if merged.whole or merged.layout_conflict:
+        return stand_in
+    tensors, meta = dict(merged.tensors), dict(merged.meta)
+    for name in merged.conflicts:
+        if name in stand_in.tensors:
+            tensors[name] = stand_in.tensors[name]
+    for key in merged.meta_conflicts:
+        if key in stand_in.meta:
+            meta[key] = stand_in.meta[key]
+    return Manifest(merged.format, merged.skeleton, meta, tensors)
+
+
+def read_versions(call: Call) -> Versions:
+    base = call.base.read_bytes()
+    return Versions(
+        manifests.parse(base, call.path) if base else None,
+        manifests.parse(call.ours.read_bytes(), call.path),
+        manifests.parse(call.theirs.read_bytes(), call.path),
+    )
+
+
+def fall_back(call: Call) -> None:
+    """Leave a conflict that covers the whole file, so that nobody adds ours unseen."""
+    texts = [
+        side.read_bytes().decode('utf-8', 'replace') for side in (call.ours, call.theirs)
+    ]
+    if not all(manifests.is_manifest(text.encode()) for text in texts):
+        return      # raw bytes: git keeps ours and marks the path unmerged
+    common = '\n'.join((manifests.FIRST_LINE, *manifests.COMMENT)) + '\n'
+    bodies = (text.removeprefix(common) for text in texts)
+    marked = conflicts.whole_file(*bodies, 'the merge driver failed', call.labels)
+    call.ours.write_bytes((common + marked).encode())

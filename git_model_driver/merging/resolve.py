@@ -1,0 +1,178 @@
+"""Settling what a merge left in conflict."""
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import UsageError
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.manifest import OPAQUE
+from git_model_driver.git import run
+from git_model_driver.merging import conflicts
+from git_model_driver.merging import tensors
+from git_model_driver.merging.conflicts import Hunk
+from git_model_driver.merging.conflicts import Key
+from git_model_driver.merging.merge import find_layout
+from git_model_driver.merging.merge import SIDES
+from git_model_driver.merging.merge import Versions
+from git_model_driver.merging.rules import Choice
+from git_model_driver.store.batch import Batch
+from git_model_driver.store.objects import Store
+
+_WHOLE: Key = ('format', '')
+_LAYOUT: Key = ('layout', '')
+
+
+class Left(NamedTuple):
+    """The text after settling, and the conflicts that remain by name."""
+
+    text: str
+    reasons: dict[str, str]
+
+
+def name_of(key: Key) -> str:
+    """What a conflict is called in lists and globs."""
+    word, name = key
+    return name if word == 'tensor' else f'{word} {name}'.rstrip()
+
+
+def listing(text: str, path: str) -> dict[str, str]:
+    """Reason by name of every conflict in the text."""
+    return {
+        name_of(key): hunk.reason
+        for hunk in conflicts.parse(text, path).hunks for key in hunk.keys
+    }
+
+
+class Resolver:
+    """Settles conflicts of one path by one choice."""
+
+    def __init__(self, path: str, choice: Choice, store: Store) -> None:
+        self.path = path
+        self.choice = choice
+        self.store = store
+        self.versions = read_stages(path)
+
+    def resolve(self, text: str, globs: Sequence[str]) -> Left:
+        """Settle what matches a glob, or everything if there is none."""
+        marked = conflicts.parse(text, self.path)
+        lines: list[str] = []
+        with self.store.batch() as batch:
+            for part in marked.parts:
+                if isinstance(part, str):
+                    lines.append(part)
+                else:
+                    lines += self._settle(part, globs, batch)
+        settled = '\n'.join(lines) + '\n'
+        if manifests.has_conflict(settled):
+            return Left(settled, listing(settled, self.path))
+        return Left(self._finished(settled), {})
+
+    def _settle(self, hunk: Hunk, globs: Sequence[str], batch: Batch) -> list[str]:
+        if _WHOLE in hunk.keys or ('chunk', '') in hunk.keys:
+            return hunk.lines if globs else self._whole(hunk)
+        wanted = [key for key in hunk.keys if _matches(key, globs)]
+        lines = [line for key in wanted for line in self._line(key, hunk, batch)]
+        rest = hunk.only([key for key in hunk.keys if key not in wanted])
+        return lines + rest.lines if rest.keys else lines
+
+    def _whole(self, hunk: Hunk) -> list[str]:
+        if self.choice.method == 'ours':
+            return list(hunk.ours)
+        if self.choice.method == 'theirs':
+            return list(hunk.theirs)
+        base = self.versions.base
+        if self.choice.method != 'base' or base is None:
+            raise UsageError(
+                f"'{self.path}' cannot be merged tensor by tensor",
+                f'take one side: git model resolve --ours|--theirs {self.path}',
+            )
+        head = 1 + len(manifests.COMMENT)
+        return manifests.serialize(base).rstrip('\n').split('\n')[head:]
+
+    def _line(self, key: Key, hunk: Hunk, batch: Batch) -> list[str]:
+        """The lines that settle a key: one, or none where the thing is absent."""
+        if key == _LAYOUT:
+            return ['layout canonical']     # found anew when all is settled
+        if self.choice.method in SIDES:
+            return self._side(key)
+        if key[0] != 'tensor':
+            raise UsageError(
+                f"a method settles tensors, and '{name_of(key)}' is none",
+                f"take a side: git model resolve --ours {self.path} '{name_of(key)}'",
+            )
+        sides = [side.tensors.get(key[1]) if side else None for side in self.versions]
+        base, ours, theirs = sides
+        if ours is None or theirs is None:
+            raise GitModelError(f"'{key[1]}' in '{self.path}' was deleted on one side")
+        try:
+            trio = tensors.Trio(base, ours, theirs)
+            entry = tensors.merge(trio, self.choice, self.store, batch)
+        except tensors.Unsettled as e:
+            raise GitModelError(
+                f"'{key[1]}' in '{self.path}' cannot be merged: {e}",
+                f'take a side: git model resolve --ours|--theirs {self.path} {key[1]}',
+            ) from None
+        return [manifests.tensor_line(entry)]
+
+    def _side(self, key: Key) -> list[str]:
+        side = self.versions[SIDES.index(self.choice.method)]
+        if side is None:
+            raise GitModelError(
+                f"'{self.path}' has no common ancestor to take '{name_of(key)}' from",
+            )
+        word, name = key
+        if word == 'tensor' and name in side.tensors:
+            return [manifests.tensor_line(side.tensors[name])]
+        if word == 'meta' and name in side.meta:
+            return [manifests.meta_line(name, side.meta[name])]
+        return []
+
+    def _finished(self, text: str) -> str:
+        """The manifest when all is settled, with the layout that fits it."""
+        manifest = manifests.parse(text, self.path)
+        if manifest.format == OPAQUE:
+            return manifests.serialize(manifest)
+        try:
+            skeleton = find_layout(self.versions, manifest)
+        except tensors.Unsettled as e:
+            raise GitModelError(
+                f"'{self.path}' cannot be put together from both sides: {e}",
+                f'take one side whole: git checkout --ours|--theirs {self.path}',
+            ) from None
+        return manifests.serialize(
+            Manifest(manifest.format, skeleton, manifest.meta, manifest.tensors),
+        )
+
+
+def _matches(key: Key, globs: Sequence[str]) -> bool:
+    names = {name_of(key), key[1]}
+    return not globs or any(
+        fnmatch.fnmatchcase(name, glob) for glob in globs for name in names
+    )
+
+
+def read_stages(path: str) -> Versions:
+    """The three sides of an unmerged path from the index."""
+    records = run.zsplit('ls-files', '-u', '-z', '--', f':(top,literal){path}')
+    oids = {}
+    for record in records:
+        _, oid, stage = record.partition(b'\t')[0].decode().split()
+        oids[int(stage)] = oid
+    if not {2, 3} <= oids.keys():
+        raise GitModelError(
+            f"'{path}' is in no merge conflict between two versions",
+            'see the state of things with "git status"',
+        )
+    base, ours, theirs = (
+        _manifest(oids[stage], path) if stage in oids else None for stage in (1, 2, 3)
+    )
+    assert ours and theirs
+    return Versions(base, ours, theirs)
+
+
+def _manifest(oid: str, path: str) -> Manifest:
+    return manifests.parse(run.output('cat-file', 'blob', oid), path)

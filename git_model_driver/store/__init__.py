@@ -1,0 +1,1 @@
+"""Machines: content-addressed objects, their encoding, and caches."""

@@ -1,0 +1,130 @@
+"""The store: content-addressed objects under ``$GIT_COMMON_DIR/model/``.
+
+    objects/ab/cdef...      one file per object (store.objectfile), read-only
+    tmp/                    objects that are being written
+
+Writing is idempotent and safe between processes: an object gets its name only
+when it is complete and on disk. Other stores (Git alternates, remotes that are
+directories of this machine) are read where this one lacks an object.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+
+from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.oid import from_digest
+from git_model_driver.core.oid import hex_of
+from git_model_driver.core.oid import Oid
+from git_model_driver.store.batch import Batch
+from git_model_driver.store.objectfile import ObjectFile
+
+Others = Callable[[], Sequence[Path]]
+
+
+class Store:
+    """Objects below ``root``.
+
+    ``alternates`` and ``remotes`` give the roots of other stores, asked for only
+    when an object is missing: alternates are relied on as they are, as Git does;
+    what is found in a remote's is checked and copied into this store first.
+    """
+
+    def __init__(
+        self, root: Path, alternates: Others = list, remotes: Others = list,
+    ) -> None:
+        self.root = root
+        self._alternates = alternates
+        self._remotes = remotes
+        self._others: tuple[Sequence[Path], Sequence[Path]] | None = None
+
+    def path(self, oid: Oid) -> Path:
+        return object_path(self.root, oid)
+
+    def has(self, oid: Oid) -> bool:
+        """Whether the object can be read, here or in another store."""
+        return self.find(oid) is not None
+
+    def has_own(self, oid: Oid) -> bool:
+        return os.path.exists(self.path(oid))
+
+    def find(self, oid: Oid) -> Path | None:
+        """The object's file here, in an alternate, or copied from a remote."""
+        path = self.path(oid)
+        if path.exists():
+            return path
+        alternates, remotes = self._look_around()
+        for root in alternates:
+            if (path := object_path(root, oid)).exists():
+                return path
+        for root in remotes:
+            if (path := object_path(root, oid)).exists():
+                return self.receive(path, oid)
+        return None
+
+    def _look_around(self) -> tuple[Sequence[Path], Sequence[Path]]:
+        if self._others is None:
+            self._others = self._alternates(), self._remotes()
+        return self._others
+
+    def open(self, oid: Oid) -> ObjectFile:
+        """Open an object. Raises MissingObject, CorruptObject."""
+        path = self.find(oid)
+        if path is None:
+            raise MissingObject(
+                f'the object {oid} is not in the store',
+                'get it with "git model pull", or look for it with "git model fsck"',
+            )
+        return ObjectFile(path, oid)
+
+    def read(self, oid: Oid) -> bytes:
+        """All raw bytes of a (small) object."""
+        with self.open(oid) as file:
+            return b''.join(bytes(chunk) for chunk in file.chunks())
+
+    def batch(self) -> Batch:
+        return Batch(self.root, self.has_own)
+
+    def receive(self, path: Path, oid: Oid) -> Path:
+        """Copy an object from another store, checked by its SHA-256."""
+        with ObjectFile(path, oid) as file:
+            check_digest(file)
+        with self.batch() as batch:
+            batch.copy(path, oid)
+        return self.path(oid)
+
+    def __iter__(self) -> Iterator[Oid]:
+        """The oids of this store's own objects, sorted."""
+        for folder in _listdir(self.root / 'objects'):
+            for name in _listdir(self.root / 'objects' / folder):
+                if len(folder) == 2 and len(name) == 62:
+                    yield Oid(f'sha256:{folder}{name}')
+
+
+def object_path(root: Path, oid: Oid) -> Path:
+    digits = hex_of(oid)
+    return root / 'objects' / digits[:2] / digits[2:]
+
+
+def check_digest(file: ObjectFile) -> None:
+    """Read an object and compare its SHA-256 with its name. Raises CorruptObject."""
+    digest = hashlib.sha256()
+    for chunk in file.chunks():
+        digest.update(chunk)
+    if from_digest(digest.digest()) != file.oid:
+        raise CorruptObject(
+            f'the object {file.oid} in the store holds other bytes than its name says',
+            'see what is affected with "git model fsck"',
+        )
+
+
+def _listdir(path: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,65 @@
+"""Which manifest a worktree file had when it was last read.
+
+Git runs clean several times for one ``git diff`` or ``git stash``. A file per
+path, private to the worktree: a line with the stat data, then the manifest.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+# A file written to in the same tick of the clock as it was read may have changed
+# after the reading without a sign of it (Git's "racy" entries). Ticks of the
+# kernel are at most 10 ms, those of a file system without fractions 1 or 2 s.
+_FINE_TICK = 20_000_000
+_COARSE_TICK = 2_000_000_000
+_SECOND = 1_000_000_000
+
+
+class StatCache:
+    """Manifests by (path, size, mtime, ctime, inode), below ``folder``.
+
+    It is only ever a saving: what cannot be read or written is not cached.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _file(self, path: str) -> Path:
+        return self.folder / hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+
+    def get(self, path: str, stat: os.stat_result) -> bytes | None:
+        """The manifest of the file at path if it is still the file we read."""
+        try:
+            head, _, manifest = self._file(path).read_bytes().partition(b'\n')
+            return manifest if json.loads(head) == _key(path, stat) else None
+        except (OSError, ValueError):
+            return None
+
+    def put(self, path: str, stat: os.stat_result, manifest: bytes) -> None:
+        """Remember the manifest of a file that was just read."""
+        target = self._file(path)
+        temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}')
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            head = json.dumps(_key(path, stat)).encode()
+            temporary.write_bytes(head + b'\n' + manifest)
+            if _is_racy(stat, temporary.stat().st_mtime_ns):
+                temporary.unlink()
+            else:
+                os.replace(temporary, target)
+        except OSError:
+            return
+
+
+def _key(path: str, stat: os.stat_result) -> list[object]:
+    name = os.fsencode(path).hex()
+    return [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _is_racy(stat: os.stat_result, now: int) -> bool:
+    tick = _FINE_TICK if stat.st_mtime_ns % _SECOND else _COARSE_TICK
+    return max(stat.st_mtime_ns, stat.st_ctime_ns) > now - tick

@@ -1,0 +1,1 @@
+"""Acts: tensors from one store to another."""

@@ -1,0 +1,57 @@
+"""Sending tensors to a remote that is a directory of this machine."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.oid import Oid
+from git_model_driver.git import history
+from git_model_driver.store.objectfile import ObjectFile
+from git_model_driver.store.objects import check_digest
+from git_model_driver.store.objects import Store
+
+
+def needed(revisions: list[str]) -> dict[Oid, str]:
+    """The objects that the manifests of these commits are made of, with a path."""
+    found: dict[Oid, str] = {}
+    for blob in history.manifests_in(revisions):
+        for oid in _parse(blob).oids:
+            found.setdefault(oid, blob.path)
+    return found
+
+
+def _parse(blob: history.Found) -> Manifest:
+    try:
+        return manifests.parse(blob.data, blob.path)
+    except manifests.ManifestError as e:
+        raise GitModelError(
+            f'cannot push: {e.message} (blob {blob.blob[:12]})',
+            'to push without its weights: git push --no-verify',
+        ) from None
+
+
+def send(objects: Iterable[tuple[Oid, str]], store: Store, target: Path) -> int:
+    """Copy what the target lacks; how many objects those were.
+
+    Raises MissingObject where neither side has one, CorruptObject.
+    """
+    other = Store(target)
+    sent = 0
+    with other.batch() as batch:
+        for oid, path in objects:
+            if other.has(oid):
+                continue
+            file = store.find(oid)
+            if file is None:
+                raise GitModelError(
+                    f"cannot push '{path}': its object {oid} is not in the store",
+                    'get it with "git model pull", see all with "git model fsck"',
+                )
+            with ObjectFile(file, oid) as opened:
+                check_digest(opened)
+            batch.copy(file, oid)
+            sent += 1
+    return sent

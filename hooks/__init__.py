@@ -1,0 +1,1 @@
+"""Hook scripts as they are installed (package git_model_driver.hooks)."""

@@ -1,0 +1,103 @@
+"""Real repositories, driven by real git, for the tests."""
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+import numpy
+from safetensors.numpy import load_file
+from safetensors.numpy import save_file
+
+# The programs of the environment that runs the tests come first.
+BIN = Path(sys.executable).parent
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Git:
+    """A directory to run programs in; every failure is an error unless expected."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, *command: str, code: int | None = 0, input: bytes | None = None,
+            env: Mapping[str, str] | None = None) -> Done:
+        """Run a program; ``code`` is the exit code it must have, None for any."""
+        done = subprocess.run(
+            command, cwd=self.path, input=input, capture_output=True, timeout=600,
+            stdin=subprocess.DEVNULL if input is None else None,
+            env={**os.environ, **(env or {})},
+        )
+        out, err = (os.fsdecode(stream) for stream in (done.stdout, done.stderr))
+        if code is not None:
+            assert done.returncode == code, f'{command}: {done.returncode}\n{out}{err}'
+        return Done(done.returncode, out, err)
+
+    def git(self, *args: str, code: int | None = 0, input: bytes | None = None,
+            env: Mapping[str, str] | None = None) -> str:
+        """What git prints on standard output."""
+        return self.run('git', *args, code=code, input=input, env=env).out
+
+    def write(self, name: str, data: bytes | str) -> None:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def sha256(self, name: str) -> str:
+        return hashlib.sha256(self.read(name)).hexdigest()
+
+
+class Repo(Git):
+    """A repository with the driver installed."""
+
+    def save(self, name: str, metadata: dict[str, str] | None = None,
+             **tensors: Any) -> None:
+        """Write a safetensors file; lists become float32, arrays stay as they are."""
+        arrays = {
+            key: value if isinstance(value, numpy.ndarray)
+            else numpy.array(value, numpy.float32)
+            for key, value in tensors.items()
+        }
+        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        save_file(arrays, self.path / name, metadata)
+
+    def load(self, name: str = 'm.safetensors') -> dict[str, Any]:
+        """The tensors of the file in the worktree, as lists."""
+        loaded = load_file(self.path / name)
+        return {key: loaded[key].tolist() for key in sorted(loaded)}
+
+    def commit(self, message: str, *paths: str) -> str:
+        """Add the paths (everything if none is given), commit, return the oid."""
+        self.git('add', '--', *(paths or ['.']))
+        self.git('commit', '-q', '-m', message)
+        return self.git('rev-parse', 'HEAD').strip()
+
+    def manifest(self, name: str = 'm.safetensors', revision: str = 'HEAD') -> str:
+        return self.git('show', '--no-textconv', f'{revision}:{name}')
+
+    def status(self) -> str:
+        return self.git('status', '--porcelain')
+
+
+def make(path: Path, *patterns: str) -> Repo:
+    """A new repository that tracks the patterns, with one commit of .gitattributes."""
+    path.mkdir(parents=True)
+    repo = Repo(path)
+    repo.git('init', '-q', '-b', 'main')
+    repo.git('model', 'install', '--local')
+    repo.git('model', 'track', *(patterns or ('*.safetensors',)))
+    repo.commit('track models', '.gitattributes')
+    return repo
