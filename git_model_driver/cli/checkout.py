@@ -10,7 +10,7 @@ from git_model_driver.render.report import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('path', nargs='*', help='files or folders; all if none is given')
+    parser.add_argument('path', nargs='*', help='files or folders (default: all)')
 
 
 def run(args: argparse.Namespace) -> int:

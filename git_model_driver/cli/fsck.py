@@ -21,8 +21,8 @@ from git_model_driver.git.history import Found
 from git_model_driver.render.report import plural
 from git_model_driver.store.locate import store_of
 from git_model_driver.store.objectfile import ObjectFile
-from git_model_driver.store.objects import check_digest
 from git_model_driver.store.objects import Store
+from git_model_driver.store.objects import check_digest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

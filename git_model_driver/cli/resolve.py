@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-p', dest='parameters', action='append', default=[],
                         metavar='<key>=<value>', help="one of the method's parameters")
     parser.add_argument('path', help='the model')
-    parser.add_argument('glob', nargs='*', help='names of tensors; all if none is given')
+    parser.add_argument('glob', nargs='*', help='names of tensors (default: all)')
 
 
 def run(args: argparse.Namespace) -> int:

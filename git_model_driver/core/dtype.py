@@ -76,8 +76,8 @@ def as_numpy(dtype: str, endian: str = 'little') -> Any:
     import numpy
 
     if dtype in _NUMPY:
-        order = '>' if endian == 'big' else '<'
-        return numpy.dtype(_NUMPY[dtype]).newbyteorder(order)
+        little = numpy.dtype(_NUMPY[dtype]).newbyteorder('<')
+        return little.newbyteorder('>') if endian == 'big' else little
     if dtype in _ML_DTYPES:
         import ml_dtypes
 

@@ -91,8 +91,8 @@ def _segments(rows: list[list[object]]) -> tuple[Segment, ...]:
             segments.append(Literal(literal, length))
             literal += length
         elif kind == 'tensor':
-            name, length = rest
-            segments.append(Slot(str(name), _count(length)))
+            name, nbytes = rest
+            segments.append(Slot(str(name), _count(nbytes)))
         elif kind == 'crc32':
             segments.append(Crc32(*map(_count, rest)))
         else:

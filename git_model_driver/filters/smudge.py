@@ -12,8 +12,8 @@ from typing import Protocol
 from git_model_driver.core import skeleton as skeletons
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import MissingObject
-from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.manifest import OPAQUE
+from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.skeleton import Crc32
 from git_model_driver.core.skeleton import Literal
@@ -83,7 +83,7 @@ class Assembly:
         write = canonical_writer(form)
         if write is None:
             raise ManifestError(
-                f"'{self.path}': the format '{manifest.format}' has no canonical layout",
+                f"'{self.path}': '{manifest.format}' files have no canonical layout",
                 f'bring the last good version back with "git checkout HEAD -- '
                 f'{self.path}"',
             )

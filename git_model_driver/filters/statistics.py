@@ -73,7 +73,8 @@ class _Moments:
         if not self.count + self.nan + self.inf:
             return None
         if not self.count:
-            return Statistics(*[math.nan] * 5, self.nan, self.inf)
+            none = math.nan
+            return Statistics(none, none, none, none, none, self.nan, self.inf)
         std = math.sqrt(self.deviation / self.count)
         norm = math.sqrt(self.squares)
         return Statistics(
@@ -112,7 +113,11 @@ def of_all(
     for entry in entries:
         found = cache.get(_key(entry))
         if found is not None:
-            known[entry.name] = Statistics(*found[:5], int(found[5]), int(found[6]))
+            *moments, nan, inf = found
+            mean, std, low, high, norm = moments
+            known[entry.name] = Statistics(
+                mean, std, low, high, norm, int(nan), int(inf),
+            )
         elif is_numeric(entry):
             unknown.append(entry)
     computed = list(_compute_all(unknown, store))

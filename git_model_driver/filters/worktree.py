@@ -60,7 +60,8 @@ def write_models(
 ) -> tuple[list[str], list[str]]:
     """Turn manifests into models; the paths written, and those that lack tensors."""
     top = worktree.top_of(repository)
-    ready, lacking = [], []
+    ready: list[str] = []
+    lacking: list[str] = []
     for path, _, manifest in tracked(repository, filter_):
         if manifest and below(path, prefixes) and is_manifest(top / path):
             complete = not missing(manifest, filter_.store)

@@ -32,20 +32,17 @@ class Format(Protocol):
 
     NAME: str
 
-    @staticmethod
-    def sniff(head: bytes, size: int) -> bool:
+    def sniff(self, head: bytes, size: int) -> bool:
         """Whether a file of ``size`` bytes that begins with ``head`` may be one."""
 
-    @staticmethod
-    def read(source: Source) -> Layout:
+    def read(self, source: Source) -> Layout:
         """Say which bytes are whose. May raise anything for a malformed file."""
 
 
 class CanonicalFormat(Format, Protocol):
     """A format whose file follows from the lines of its manifest."""
 
-    @staticmethod
-    def canonical(manifest: Manifest) -> Skeleton:
+    def canonical(self, manifest: Manifest) -> Skeleton:
         """The skeleton that the canonical writer gives these lines.
 
         Raises FormatError where the format cannot hold them.

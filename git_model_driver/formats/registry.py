@@ -7,8 +7,8 @@ from git_model_driver.formats import npy
 from git_model_driver.formats import npz
 from git_model_driver.formats import safetensors
 from git_model_driver.formats.base import Format
-from git_model_driver.formats.base import read
 from git_model_driver.formats.base import Source
+from git_model_driver.formats.base import read
 
 # Told apart by their first bytes; the first that can read the file has it.
 FORMATS: dict[str, Format] = {

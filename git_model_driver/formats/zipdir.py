@@ -42,7 +42,7 @@ class Member(NamedTuple):
 class _Directory(NamedTuple):
     offset: int
     length: int
-    count: int
+    members: int
 
 
 class _Central(NamedTuple):
@@ -63,7 +63,7 @@ def members(source: Source) -> list[Member]:
     directory = _find_directory(source)
     data = bytes(source[directory.offset:directory.offset + directory.length])
     found, at = [], 0
-    for _ in range(directory.count):
+    for _ in range(directory.members):
         entry, at = _central(data, at, directory.offset)
         found.append(_member(source, entry))
     if at != len(data):
@@ -92,7 +92,7 @@ def _find_directory(source: Source) -> _Directory:
         directory = _Directory(offset, length, count)
     if directory.offset + directory.length != end:
         raise FormatError('zip: something lies before or behind the directory')
-    if directory.count * _CENTRAL.size > directory.length:
+    if directory.members * _CENTRAL.size > directory.length:
         raise FormatError('zip: more members than the directory holds')
     return directory
 

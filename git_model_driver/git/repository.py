@@ -75,7 +75,7 @@ def _alternates(objects: Path, depth: int) -> Iterator[Path]:
 def neighbour_stores(repository: Repository) -> list[Path]:
     """Stores of the remotes, and of what was last fetched, on this machine."""
     base = repository.top or repository.git_dir
-    stores = {}
+    stores: dict[Path, None] = {}
     for url in (*_remote_urls(), *_fetched_urls(repository)):
         store = local_store(url, base)
         if store is not None and store != repository.store_root:

@@ -12,7 +12,6 @@ from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
 
 
-
 class Indexed(NamedTuple):
     """An entry of the index; the path is from the top of the worktree."""
 

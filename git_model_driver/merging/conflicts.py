@@ -17,7 +17,6 @@ from git_model_driver.core.manifest import Manifest
 from git_model_driver.merging.merge import Merged
 from git_model_driver.merging.merge import Versions
 
-
 # (``tensor``, name), (``meta``, key) or (another first word, '')
 Key = tuple[str, str]
 
@@ -73,8 +72,8 @@ def render(merged: Merged, versions: Versions, labels: Labels) -> str:
     """The manifest of a merge that is not settled."""
     head = [manifests.FIRST_LINE, *manifests.COMMENT]
     if merged.whole:
-        bodies = (_body(side) for side in (versions.ours, versions.theirs))
-        return _text([*head, *_hunk(*bodies, merged.whole, labels)])
+        ours, theirs = _body(versions.ours), _body(versions.theirs)
+        return _text([*head, *_hunk(ours, theirs, merged.whole, labels)])
     lines = [*head, f'format {merged.format}', *_layout(merged, versions, labels)]
     lines += _meta(merged, versions, labels)
     return _text(lines + _tensors(merged, versions, labels))

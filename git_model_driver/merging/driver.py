@@ -15,9 +15,9 @@ from git_model_driver.core.manifest import Manifest
 from git_model_driver.git import operation
 from git_model_driver.merging import conflicts
 from git_model_driver.merging.conflicts import Labels
-from git_model_driver.merging.merge import merge
 from git_model_driver.merging.merge import Merged
 from git_model_driver.merging.merge import Versions
+from git_model_driver.merging.merge import merge
 from git_model_driver.merging.rules import Choice
 from git_model_driver.merging.rules import load
 from git_model_driver.store.objects import Store
@@ -65,7 +65,8 @@ def run_virtual(call: Call, store: Store) -> None:
     """
     versions = read_versions(call)
     merged = merge(versions, lambda name: Choice('linear', {}, True, ''), store)
-    call.ours.write_bytes(manifests.serialize(_without_conflicts(merged, versions)).encode())
+    result = _without_conflicts(merged, versions)
+    call.ours.write_bytes(manifests.serialize(result).encode())
 
 
 def _without_conflicts(merged: Merged, versions: Versions) -> Manifest:
@@ -93,12 +94,12 @@ def read_versions(call: Call) -> Versions:
 
 def fall_back(call: Call) -> None:
     """Leave a conflict that covers the whole file, so that nobody adds ours unseen."""
-    texts = [
-        side.read_bytes().decode('utf-8', 'replace') for side in (call.ours, call.theirs)
-    ]
+    sides = call.ours.read_bytes(), call.theirs.read_bytes()
+    texts = [side.decode('utf-8', 'replace') for side in sides]
     if not all(manifests.is_manifest(text.encode()) for text in texts):
         return      # raw bytes: git keeps ours and marks the path unmerged
     common = '\n'.join((manifests.FIRST_LINE, *manifests.COMMENT)) + '\n'
-    bodies = (text.removeprefix(common) for text in texts)
-    marked = conflicts.whole_file(*bodies, 'the merge driver failed', call.labels)
+    ours, theirs = (text.removeprefix(common) for text in texts)
+    reason = 'the merge driver failed'
+    marked = conflicts.whole_file(ours, theirs, reason, call.labels)
     call.ours.write_bytes((common + marked).encode())

@@ -2,25 +2,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
-from typing import Callable
 from typing import NamedTuple
 from typing import Optional
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.manifest import Blob
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
-from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.merging import tensors
 from git_model_driver.merging.rules import Choice
+from git_model_driver.merging.threeway import Who
 from git_model_driver.merging.threeway import decide
 from git_model_driver.merging.threeway import decide_all
-from git_model_driver.merging.threeway import Who
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objects import Store
 
@@ -113,7 +113,7 @@ def _as_it_is(manifest: Manifest) -> Merged:
 
 
 def _not_mergeable(versions: Versions) -> str | None:
-    base, ours, theirs = versions
+    ours, theirs = versions.ours, versions.theirs
     formats = {side.format for side in (ours, theirs)}
     if OPAQUE in formats:
         return 'both sides changed it, and it is no model that can be read'

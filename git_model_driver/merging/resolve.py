@@ -8,16 +8,16 @@ from typing import NamedTuple
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
-from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.manifest import OPAQUE
+from git_model_driver.core.manifest import Manifest
 from git_model_driver.git import run
 from git_model_driver.merging import conflicts
 from git_model_driver.merging import tensors
 from git_model_driver.merging.conflicts import Hunk
 from git_model_driver.merging.conflicts import Key
-from git_model_driver.merging.merge import find_layout
 from git_model_driver.merging.merge import SIDES
 from git_model_driver.merging.merge import Versions
+from git_model_driver.merging.merge import find_layout
 from git_model_driver.merging.rules import Choice
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objects import Store

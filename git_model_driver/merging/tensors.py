@@ -107,7 +107,8 @@ def _merge_block(dtype: str, arrays: list[Any], choice: Choice) -> Any:
     for array in wide:
         if array is not None and (~numpy.isfinite(array) & ~agreed).any():
             raise Unsettled('both sides changed it, and it holds NaN or infinity')
-    merged = METHODS[choice.method].merge(*wide, choice.parameters)
+    base, mine, other = wide
+    merged = METHODS[choice.method].merge(base, mine, other, choice.parameters)
     result = numbers.rounded(merged, dtype)
     if (~numpy.isfinite(numbers.widened(result, dtype)) & ~agreed).any():
         raise Unsettled(f'the result overflows {dtype}')

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import StoreError
+from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
 from git_model_driver.core.oid import hex_of
-from git_model_driver.core.oid import Oid
 from git_model_driver.store import codec as codecs
-from git_model_driver.store.objectfile import checksum
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objectfile import Header
+from git_model_driver.store.objectfile import checksum
 from git_model_driver.store.objectfile import pack
 from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import Span
@@ -77,7 +77,7 @@ class Batch:
         work = sum(span.length for span in spans)
         if len(spans) < 2 or work < _PARALLEL_FROM:
             return [self.put(span) for span in spans]
-        from concurrent.futures import ThreadPoolExecutor   # 15 ms
+        from concurrent.futures import ThreadPoolExecutor  # 15 ms
 
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
             return list(pool.map(self.put, spans))
@@ -229,7 +229,7 @@ def _syncfs(path: Path) -> bool:
     """Flush the whole file system below path; False where that cannot be had."""
     if not sys.platform.startswith('linux'):
         return False
-    import ctypes   # 10 ms that few batches need
+    import ctypes  # 10 ms that few batches need
 
     fd = os.open(path, os.O_RDONLY)
     try:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
 from git_model_driver.core.oid import hex_of
-from git_model_driver.core.oid import Oid
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objectfile import ObjectFile
 

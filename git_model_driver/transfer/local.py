@@ -6,12 +6,13 @@ from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import history
 from git_model_driver.store.objectfile import ObjectFile
-from git_model_driver.store.objects import check_digest
 from git_model_driver.store.objects import Store
+from git_model_driver.store.objects import check_digest
 
 
 def needed(revisions: list[str]) -> dict[Oid, str]:
@@ -26,7 +27,7 @@ def needed(revisions: list[str]) -> dict[Oid, str]:
 def _parse(blob: history.Found) -> Manifest:
     try:
         return manifests.parse(blob.data, blob.path)
-    except manifests.ManifestError as e:
+    except ManifestError as e:
         raise GitModelError(
             f'cannot push: {e.message} (blob {blob.blob[:12]})',
             'to push without its weights: git push --no-verify',

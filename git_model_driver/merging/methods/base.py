@@ -16,10 +16,10 @@ class Method(Protocol):
     NEEDS_BASE: bool
     PARAMETERS: frozenset[str]
 
-    @staticmethod
-    def merge(base: Any, ours: Any, theirs: Any, parameters: Parameters) -> Any: ...
+    def merge(
+        self, base: Any, ours: Any, theirs: Any, parameters: Parameters,
+    ) -> Any: ...
 
-    @staticmethod
-    def check(parameters: Parameters) -> None:
+    def check(self, parameters: Parameters) -> None:
         """Raise ValueError for parameters that make no sense together."""
 
