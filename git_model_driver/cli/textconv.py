@@ -21,6 +21,10 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.buffer.write(found)
         return 0
     sys.stdout.reconfigure(encoding='utf-8', newline='\n')  # type: ignore[union-attr]
-    for line in face.lines(found):
+    if isinstance(found, summary.Summary):
+        lines = face.lines(found)
+    else:
+        lines = face.conflicted(found)
+    for line in lines:
         print(line)
     return 0

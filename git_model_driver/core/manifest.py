@@ -109,8 +109,9 @@ def parse(data: bytes | str, path: str = '-') -> Manifest:
     if lines[0] != FIRST_LINE:
         raise _not_version_1(lines[0], path)
     if has_conflict(text):
+        n = conflict_count(text)
         raise ConflictMarkers(
-            f"'{path}' has {count_conflicts(text)} left to settle",
+            f"'{path}' has {n} conflict{'s' * (n != 1)} left to settle",
             f'see them with "git model resolve --list {path}", settle them with '
             f'"git model resolve --ours|--theirs|--base {path} [<tensor>...]"',
         )
@@ -129,9 +130,8 @@ def parse(data: bytes | str, path: str = '-') -> Manifest:
         raise _damaged(path, f'is incomplete: {e}') from None
 
 
-def count_conflicts(text: str) -> str:
-    n = len(_OPENING.findall(text))
-    return f'{n} conflict{"s" * (n != 1)}'
+def conflict_count(text: str) -> int:
+    return len(_OPENING.findall(text))
 
 
 def _damaged(path: str, what: str) -> ManifestError:

@@ -67,18 +67,39 @@ class Filter:
         return self._as_indexed(path, manifests.parse(data, path))
 
     def _clean_model(self, path: str, packets: Iterable[bytes]) -> bytes:
-        cache = StatCache(self.repository.private / 'clean')
         scratch = self.repository.store_root / 'tmp'
         with content.receive(path, packets, scratch) as (source, stat):
-            text = cache.get(path, stat) if stat else None
-            if text is not None:
-                manifest = manifests.parse(text, path)
-                if all(map(self.store.has, manifest.oids)):
-                    return self._as_indexed(path, manifest)
-            manifest = take_apart(source, self.store)
-            if stat:
-                cache.put(path, stat, manifests.serialize(manifest).encode())
+            manifest = self._take_apart(path, source, stat)
         return self._as_indexed(path, manifest)
+
+    def _take_apart(
+        self, path: str, source: FileSource, stat: os.stat_result | None,
+    ) -> Manifest:
+        """The manifest of the worktree file, from the cache if it is not new."""
+        if stat is None:
+            return take_apart(source, self.store)
+        cache = StatCache(self.repository.private / 'clean')
+        text = cache.get(path, stat)
+        if text is not None:
+            manifest = manifests.parse(text, path)
+            if all(map(self.store.has, manifest.oids)):
+                return manifest
+        manifest = take_apart(source, self.store)
+        cache.put(path, stat, manifests.serialize(manifest).encode())
+        return manifest
+
+    def worktree_manifest(self, path: str) -> Manifest:
+        """The manifest of what is in the worktree now; an empty one for a bad one."""
+        top = self.repository.top or Path()
+        try:
+            with open(top / path, 'rb') as file:
+                if manifests.is_manifest(file.read(len(manifests.MAGIC))):
+                    file.seek(0)
+                    return manifests.parse(file.read(), path)
+                source = FileSource(file.fileno(), path)
+                return self._take_apart(path, source, os.fstat(file.fileno()))
+        except (OSError, ManifestError):
+            return Manifest('')
 
     def take_apart(self, file: Path, path: str) -> Manifest:
         """The manifest of a model file that is not in the worktree."""

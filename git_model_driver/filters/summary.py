@@ -4,15 +4,19 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from typing import Optional
 from typing import Union
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import ConflictMarkers
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import NotARepository
+from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters import statistics
 from git_model_driver.filters.clean import take_apart
@@ -32,10 +36,17 @@ class Summary(NamedTuple):
     statistics: Mapping[str, Optional[Statistics]]
 
 
-def of_file(name: str) -> Union[Summary, bytes]:
+class Conflicted(NamedTuple):
+    """A manifest with conflicts: its lines, and statistics by tensor line."""
+
+    lines: Sequence[str]
+    statistics: Mapping[str, tuple[Entry, Optional[Statistics]]]
+
+
+def of_file(name: str) -> Union[Summary, Conflicted, bytes]:
     """The summary of a model file or manifest, or text that is shown as it is.
 
-    That is an empty file, and a manifest with conflicts or damage.
+    That is an empty file, and a damaged manifest.
     """
     with open(name, 'rb') as file:
         head = file.read(len(manifests.MAGIC))
@@ -46,17 +57,39 @@ def of_file(name: str) -> Union[Summary, bytes]:
         return _of_model(name, file.fileno())
 
 
-def _of_manifest(data: bytes) -> Union[Summary, bytes]:
+def _of_manifest(data: bytes) -> Union[Summary, Conflicted, bytes]:
     try:
         manifest = manifests.parse(data)
+    except ConflictMarkers:
+        return _of_conflicted(data.decode())
     except ManifestError:
         return data
+    return Summary(manifest, _statistics(list(manifest.tensors.values())))
+
+
+def _of_conflicted(text: str) -> Conflicted:
+    lines = text.removesuffix('\n').split('\n')
+    entries = {}
+    for line in lines:
+        with suppress(ValueError, GitModelError):
+            word, *rest = line.split(' ')
+            if word == 'tensor':
+                entries[line] = manifests.parse_entry(rest)
+    # Both sides of a conflict have the name: it does not tell lines apart.
+    named = {line: entry._replace(name=line) for line, entry in entries.items()}
+    found = _statistics(list(named.values()))
+    return Conflicted(lines, {
+        line: (entry, found.get(line)) for line, entry in entries.items()
+    })
+
+
+def _statistics(entries: Sequence[Entry]) -> Mapping[str, Optional[Statistics]]:
     try:
         repository = repositories.find()
     except NotARepository:
-        return Summary(manifest, {})
+        return {}
     cache = Cache(repository.store_root / 'statistics.sqlite')
-    return _with_statistics(manifest, store_of(repository), cache)
+    return statistics.of_all(entries, store_of(repository), cache)
 
 
 def _of_model(name: str, fd: int) -> Summary:
@@ -68,11 +101,12 @@ def _of_model(name: str, fd: int) -> Summary:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder))
             cache = Cache(Path(folder) / 'statistics.sqlite')
-            return _with_statistics(take_apart(source, store), store, cache)
-    store = store_of(repository)
-    manifest = _cached(name, fd, repository) or take_apart(source, store)
-    cache = Cache(repository.store_root / 'statistics.sqlite')
-    return _with_statistics(manifest, store, cache)
+            manifest = take_apart(source, store)
+            entries = list(manifest.tensors.values())
+            return Summary(manifest, statistics.of_all(entries, store, cache))
+    cached = _cached(name, fd, repository)
+    manifest = cached or take_apart(source, store_of(repository))
+    return Summary(manifest, _statistics(list(manifest.tensors.values())))
 
 
 def _cached(name: str, fd: int, repository: repositories.Repository) -> Manifest | None:
@@ -83,10 +117,3 @@ def _cached(name: str, fd: int, repository: repositories.Repository) -> Manifest
     text = StatCache(repository.private / 'clean').get(path, os.fstat(fd))
     return manifests.parse(text) if text else None
 
-
-def _with_statistics(manifest: Manifest, store: Store, cache: Cache) -> Summary:
-    entries = list(manifest.tensors.values())
-    try:
-        return Summary(manifest, statistics.of_all(entries, store, cache))
-    except GitModelError:
-        return Summary(manifest, {})

@@ -9,9 +9,20 @@ from git_model_driver.core import oid as oids
 from git_model_driver.core import words
 from git_model_driver.core.manifest import Entry
 from git_model_driver.filters.statistics import Statistics
+from git_model_driver.filters.summary import Conflicted
 from git_model_driver.filters.summary import Summary
 
 _NO_NUMBERS = '- - - - -'
+
+
+def conflicted(summary: Conflicted) -> Iterator[str]:
+    """The same of a manifest with conflicts; the markers stay as they are."""
+    yield manifests.SUMMARY
+    for line in summary.lines[1:]:
+        if line in summary.statistics:
+            yield _tensor(*summary.statistics[line])
+        elif not line.startswith(('#', 'layout ')):
+            yield line
 
 
 def lines(summary: Summary) -> Iterator[str]:
