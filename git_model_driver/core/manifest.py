@@ -6,6 +6,7 @@ manifest; ``parse`` reads that and what text merges make of it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import words
@@ -16,7 +17,6 @@ from git_model_driver.core.errors import UnsupportedManifest
 from git_model_driver.core.model import Blob as Blob
 from git_model_driver.core.model import Entry as Entry
 from git_model_driver.core.model import Manifest as Manifest
-from git_model_driver.core.model import same_meaning as same_meaning
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import is_oid
 
@@ -30,12 +30,49 @@ OPAQUE = 'opaque'
 # What textconv prints begins so. "git blame" cleans that: it passes through.
 SUMMARY = '# git-model summary: name dtype shape oid mean std min max norm'
 _MARKER = re.compile(r'^(?:<{7,}|>{7,}|\|{7,}|={7,})(?: .*)?$', re.MULTILINE)
+_OIDS = re.compile(r' (sha256:[0-9a-f]{64})(?= |$)', re.MULTILINE)
 _OPENING = re.compile(r'^<{7,}(?: .*)?$', re.MULTILINE)
+
+
+def same_meaning(one: str, other: str) -> bool:
+    """Whether two texts are manifests of the same file.
+
+    Blank lines, comments, quoting and the order of tensors do not count, nor do
+    keys that this version does not know. Only lines that differ are looked into.
+    """
+    ours, theirs = _said(one), _said(other)
+    if any(line.startswith('chunk ') for line in ours):
+        return ours == theirs
+    mine, others = Counter(ours), Counter(theirs)
+    return _meanings(mine - others) == _meanings(others - mine)
+
+
+def _said(text: str) -> list[str]:
+    lines = text.split('\n')
+    return [line for line in lines if line and not line.startswith('#')]
+
+
+def _meanings(lines: Counter[str]) -> Counter[object]:
+    return Counter(map(_meaning, lines.elements()))
+
+
+def _meaning(line: str) -> object:
+    try:
+        if line.startswith('tensor '):
+            return parse_entry(line.split(' ')[1:]).known
+        return tuple(map(words.decode, line.split(' ')))
+    except (ValueError, FormatError):
+        return line
 
 
 def is_manifest(head: bytes) -> bool:
     """Whether a file that begins with these bytes is a manifest of any version."""
     return head.startswith(MAGIC.encode())
+
+
+def oids_in(text: str) -> set[Oid]:
+    """Every object that a manifest we wrote names, without taking it apart."""
+    return {Oid(found) for found in _OIDS.findall(text)}
 
 
 def has_conflict(text: str) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
-from dataclasses import replace
 from typing import NamedTuple
 
 from git_model_driver.core import dtype as dtypes
@@ -35,6 +34,12 @@ class Entry(NamedTuple):
         if encoded.isdecimal():
             return int(encoded)
         return dtypes.byte_length(self.dtype, self.shape)
+
+    @property
+    def known(self) -> Entry:
+        """Without the keys that this version does not know."""
+        extra = tuple(pair for pair in self.extra if pair[0] in KNOWN_KEYS)
+        return self._replace(extra=extra)
 
     @property
     def structure(self) -> tuple[object, ...]:
@@ -78,20 +83,3 @@ class Manifest:
         tensors = frozenset(entry.structure for entry in self.tensors.values())
         return self.format, dict(self.meta), tensors
 
-
-def same_meaning(one: Manifest, other: Manifest) -> bool:
-    """Whether two manifests are of the same file.
-
-    Keys on tensor lines that this version does not know are not compared: they
-    were put there by a newer one.
-    """
-    return _known(one) == _known(other)
-
-
-def _known(manifest: Manifest) -> Manifest:
-    return replace(manifest, tensors={
-        name: entry._replace(
-            extra=tuple(pair for pair in entry.extra if pair[0] in KNOWN_KEYS),
-        )
-        for name, entry in manifest.tensors.items()
-    })

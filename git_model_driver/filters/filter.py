@@ -64,29 +64,28 @@ class Filter:
         """A manifest stays one. What is already in the index is not judged."""
         if data == self._indexed(path):
             return data
-        return self._as_indexed(path, manifests.parse(data, path))
+        return self._as_indexed(path, manifests.serialize(manifests.parse(data, path)))
 
     def _clean_model(self, path: str, packets: Iterable[bytes]) -> bytes:
         scratch = self.repository.store_root / 'tmp'
         with content.receive(path, packets, scratch) as (source, stat):
-            manifest = self._take_apart(path, source, stat)
-        return self._as_indexed(path, manifest)
+            text = self._take_apart(path, source, stat)
+        return self._as_indexed(path, text)
 
     def _take_apart(
         self, path: str, source: FileSource, stat: os.stat_result | None,
-    ) -> Manifest:
+    ) -> str:
         """The manifest of the worktree file, from the cache if it is not new."""
-        if stat is None:
-            return take_apart(source, self.store)
         cache = StatCache(self.repository.private / 'clean')
-        text = cache.get(path, stat)
-        if text is not None:
-            manifest = manifests.parse(text, path)
-            if all(map(self.store.has, manifest.oids)):
-                return manifest
-        manifest = take_apart(source, self.store)
-        cache.put(path, stat, manifests.serialize(manifest).encode())
-        return manifest
+        cached = cache.get(path, stat) if stat else None
+        if cached is not None:
+            text = cached.decode()
+            if all(map(self.store.has, manifests.oids_in(text))):
+                return text
+        text = manifests.serialize(take_apart(source, self.store))
+        if stat:
+            cache.put(path, stat, text.encode())
+        return text
 
     def worktree_manifest(self, path: str) -> Manifest:
         """The manifest of what is in the worktree now; an empty one for a bad one."""
@@ -97,7 +96,8 @@ class Filter:
                     file.seek(0)
                     return manifests.parse(file.read(), path)
                 source = FileSource(file.fileno(), path)
-                return self._take_apart(path, source, os.fstat(file.fileno()))
+                text = self._take_apart(path, source, os.fstat(file.fileno()))
+                return manifests.parse(text, path)
         except (OSError, ManifestError):
             return Manifest('')
 
@@ -113,17 +113,14 @@ class Filter:
     def _indexed(self, path: str) -> bytes | None:
         return self._blobs.blob(f':0:{path}')
 
-    def _as_indexed(self, path: str, manifest: Manifest) -> bytes:
+    def _as_indexed(self, path: str, text: str) -> bytes:
         """The manifest's text; the index's own where that says the same."""
-        text = manifests.serialize(manifest).encode()
+        data = text.encode()
         blob = self._indexed(path)
-        if blob is None or blob == text or not manifests.is_manifest(blob):
-            return text
-        try:
-            same = manifests.same_meaning(manifests.parse(blob, path), manifest)
-        except ManifestError:
-            return text
-        return blob if same else text
+        if blob is None or blob == data or not manifests.is_manifest(blob):
+            return data
+        same = manifests.same_meaning(blob.decode('utf-8', 'replace'), text)
+        return blob if same else data
 
     def smudge(self, path: str, data: bytes) -> Callable[[Sink], None]:
         """A function that writes to a sink what the worktree is to have at path.

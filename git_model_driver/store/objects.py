@@ -39,6 +39,7 @@ class Store:
         self, root: Path, alternates: Others = list, remotes: Others = list,
     ) -> None:
         self.root = root
+        self._objects = os.path.join(root, 'objects')
         self._alternates = alternates
         self._remotes = remotes
         self._others: tuple[Sequence[Path], Sequence[Path]] | None = None
@@ -48,16 +49,16 @@ class Store:
 
     def has(self, oid: Oid) -> bool:
         """Whether the object can be read, here or in another store."""
-        return self.find(oid) is not None
+        return self.has_own(oid) or self.find(oid) is not None
 
     def has_own(self, oid: Oid) -> bool:
-        return os.path.exists(self.path(oid))
+        digits = hex_of(oid)    # without pathlib: a model may have 100,000
+        return os.path.exists(f'{self._objects}/{digits[:2]}/{digits[2:]}')
 
     def find(self, oid: Oid) -> Path | None:
         """The object's file here, in an alternate, or copied from a remote."""
-        path = self.path(oid)
-        if path.exists():
-            return path
+        if self.has_own(oid):
+            return self.path(oid)
         alternates, remotes = self._look_around()
         for root in alternates:
             if (path := object_path(root, oid)).exists():
