@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from git_model_driver.core.errors import HookExists
@@ -58,6 +59,6 @@ def _install_hooks() -> int:
         try:
             print(f'Installed {hooks.install(name, repository)}.')
         except HookExists as e:
-            print(e)
+            print(e, file=sys.stderr)
             code = e.exit_code
     return code

@@ -159,7 +159,9 @@ def parse(data: bytes | str, path: str = '-') -> Manifest:
         try:
             if number > 1 and line and not line.startswith('#'):
                 reader.take(line.split(' '))
-        except (ValueError, FormatError) as e:
+        except FormatError as e:
+            raise _damaged(path, f'line {number}: {e.message}') from None
+        except ValueError as e:
             raise _damaged(path, f'line {number}: {e}') from None
     try:
         return reader.finish()
@@ -233,11 +235,10 @@ class _Reader:
     def finish(self) -> Manifest:
         if self.format is None:
             raise ValueError("no line 'format'")
-        if (self.format == OPAQUE) == (self.layout is not None):
-            missing = "no line 'layout'" if self.layout is None else 'it has a layout'
-            raise ValueError(f"format '{self.format}', but {missing}")
-        if self.format == OPAQUE and (self.tensors or self.meta):
+        if self.format == OPAQUE and (self.tensors or self.meta or self.layout):
             raise ValueError("format 'opaque' has chunks only")
+        if self.format != OPAQUE and self.layout is None:
+            raise ValueError("no line 'layout'")
         if self.format != OPAQUE and self.chunks:
             raise ValueError(f"format '{self.format}' has no chunks")
         ordered = sorted(self.tensors, key=words.natural_key)

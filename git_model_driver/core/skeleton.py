@@ -92,12 +92,19 @@ def _segments(rows: list[list[object]]) -> tuple[Segment, ...]:
             literal += length
         elif kind == 'tensor':
             name, nbytes = rest
-            segments.append(Slot(str(name), _count(nbytes)))
+            segments.append(Slot(_name(name), _count(nbytes)))
         elif kind == 'crc32':
-            segments.append(Crc32(*map(_count, rest)))
+            offset, covered = map(_count, rest)
+            segments.append(Crc32(offset, covered))
         else:
             raise ValueError(f'unknown segment {kind!r}')
     return tuple(segments)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f'{value!r} is no name')
+    return value
 
 
 def _count(value: object) -> int:

@@ -7,6 +7,7 @@ turns it into FormatError, and the file is then kept opaque.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Protocol
 from typing import Union
@@ -58,7 +59,7 @@ def read(form: Format, source: Source) -> Layout:
         raise
     except (
         ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
-        EOFError, struct.error, RecursionError, MemoryError,
+        EOFError, struct.error, zlib.error, RecursionError, MemoryError, SyntaxError,
     ) as e:
         raise FormatError(f'{form.NAME}: {type(e).__name__}: {e}') from e
     return layout

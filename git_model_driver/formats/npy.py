@@ -102,8 +102,8 @@ def canonical(manifest: Manifest) -> Skeleton:
         raise FormatError('a .npy file holds one tensor')
     entry = manifest.tensors[TENSOR]
     head = header_bytes(entry)
-    segments = Literal(0, len(head)), Slot(TENSOR, entry.nbytes)
-    return Skeleton(segments, memoryview(head))
+    slot = [Slot(TENSOR, entry.nbytes)] if entry.nbytes else []
+    return Skeleton((Literal(0, len(head)), *slot), memoryview(head))
 
 
 def header_bytes(entry: Entry) -> bytes:

@@ -41,7 +41,8 @@ def read(source: Source) -> Layout:
     size = len(source)
     length, = struct.unpack('<Q', source[0:8])
     header = _parse(bytes(source[8:8 + length]))
-    meta = header.pop(_METADATA, None) or {}
+    meta = header.pop(_METADATA, None)
+    meta = {} if meta is None else meta
     if not isinstance(meta, dict) or not all(map(_is_text, (*meta, *meta.values()))):
         raise FormatError('the metadata does not map strings to strings')
     tensors = tuple(_tensor(name, info, 8 + length) for name, info in header.items())
@@ -51,7 +52,8 @@ def read(source: Source) -> Layout:
 
 def _parse(text: bytes) -> dict[str, Any]:
     header = json.loads(
-        text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant,
+        text.decode(), object_pairs_hook=_unique, parse_constant=_refuse,
+        parse_float=_refuse, parse_int=_natural,
     )
     if not isinstance(header, dict):
         raise FormatError('the header is no object')
@@ -65,8 +67,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
-def _refuse_constant(constant: str) -> None:
-    raise FormatError(f'{constant} in the header')
+def _refuse(number: str) -> None:
+    raise FormatError(f'{number[:40]} in the header')
+
+
+def _natural(number: str) -> int:
+    if number.startswith('-') or len(number) > 20:
+        _refuse(number)
+    return int(number)
 
 
 def _is_text(value: object) -> bool:
@@ -75,15 +83,20 @@ def _is_text(value: object) -> bool:
 
 
 def _tensor(name: str, info: dict[str, Any], data_at: int) -> Tensor:
+    """A tensor of the header. Other keys are legal, but unheard of: opaque."""
     _is_text(name)
-    dtype, shape = info['dtype'], tuple(info['shape'])
-    start, end = info['data_offsets']
+    if info.keys() != {'dtype', 'shape', 'data_offsets'}:
+        raise FormatError(f"'{name}': other keys than dtype, shape, data_offsets")
+    dtype, shape, offsets = info['dtype'], info['shape'], info['data_offsets']
+    if not isinstance(shape, list) or not isinstance(offsets, list):
+        raise FormatError(f"'{name}': shape or offsets are no lists")
+    start, end = offsets
     if dtype not in _RANK or not all(map(_is_size, (*shape, start, end))):
         raise FormatError(f"'{name}': no dtype, shape or offsets")
     _check_overflow(dtype, shape)
     if dtypes.byte_length(dtype, shape) != end - start:
         raise FormatError(f"'{name}': shape, dtype and offsets disagree")
-    return Tensor(name, dtype, shape, Extent(data_at + start, end - start))
+    return Tensor(name, dtype, tuple(shape), Extent(data_at + start, end - start))
 
 
 def _is_size(value: object) -> bool:
@@ -126,7 +139,8 @@ def canonical(manifest: Manifest) -> Skeleton:
         header[entry.name] = {
             'dtype': entry.dtype, 'shape': entry.shape, 'data_offsets': (offset, end),
         }
-        segments.append(Slot(entry.name, entry.nbytes))
+        if entry.nbytes:
+            segments.append(Slot(entry.name, entry.nbytes))
         offset = end
     head = _header_bytes(header)
     return Skeleton((Literal(0, len(head)), *segments), memoryview(head))

@@ -40,6 +40,8 @@ def merge(trio: Trio, choice: Choice, store: Store, batch: Batch) -> Entry:
     Raises Unsettled where that makes no sense, MissingObject and CorruptObject.
     """
     _check(trio, choice)
+    if not METHODS[choice.method].NEEDS_BASE:
+        trio = trio._replace(base=None)     # it need not even be here
     with ExitStack() as stack:
         files = [
             stack.enter_context(store.open(entry.oid)) if entry else None
