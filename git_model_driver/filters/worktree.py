@@ -45,6 +45,7 @@ def is_manifest(file: Path) -> bool:
 
 def missing(manifest: Manifest, store: Store) -> set[str]:
     """The oids of what cannot be had here."""
+    store.gather(manifest.oids)
     return {oid for oid in manifest.oids if not store.has(oid)}
 
 

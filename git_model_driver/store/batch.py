@@ -96,15 +96,19 @@ class Batch:
             self._keep(oid, path)
         return oid
 
-    def copy(self, path: Path, oid: Oid) -> None:
-        """Take over another store's object file; the caller has checked it."""
+    def take_over(self, path: Path, oid: Oid) -> None:
+        """Link or copy another store's object file; the caller has checked it."""
         with self._errors():
             own = self._temporary()
             try:
-                shutil.copyfile(path, own)
-            except BaseException:
-                own.unlink(missing_ok=True)
-                raise
+                os.link(path, own)
+            except OSError:     # another file system, or one without links
+                try:
+                    shutil.copyfile(path, own)
+                    own.chmod(0o444)
+                except BaseException:
+                    own.unlink(missing_ok=True)
+                    raise
         self._keep(oid, own)
 
     def _known(self, oid: Oid) -> bool:
@@ -132,6 +136,7 @@ class Batch:
                         rows.append((len(stored), checksum(raw)))
                         _write_all(file.fileno(), stored)
                     os.pwrite(file.fileno(), pack(header, rows), 0)
+                    os.fchmod(file.fileno(), 0o444)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
@@ -143,7 +148,6 @@ class Batch:
             return
         flush_all = len(self._pending) >= _FLUSH_ALL_FROM and _syncfs(self.root)
         for path in self._pending.values():
-            os.chmod(path, 0o444)
             if not flush_all:
                 _fsync(path)
         folders = {self.root / 'objects'}

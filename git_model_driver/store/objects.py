@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ class Store:
 
     ``alternates`` and ``remotes`` give the roots of other stores, asked for only
     when an object is missing: alternates are relied on as they are, as Git does;
-    what is found in a remote's is checked and copied into this store first.
+    what is in a remote's is checked and taken over into this store first.
     """
 
     def __init__(
@@ -56,17 +57,34 @@ class Store:
         return os.path.exists(f'{self._objects}/{digits[:2]}/{digits[2:]}')
 
     def find(self, oid: Oid) -> Path | None:
-        """The object's file here, in an alternate, or copied from a remote."""
+        """The object's file here, in an alternate, or taken over from a remote."""
         if self.has_own(oid):
             return self.path(oid)
-        alternates, remotes = self._look_around()
+        alternates, _ = self._look_around()
         for root in alternates:
             if (path := object_path(root, oid)).exists():
                 return path
-        for root in remotes:
-            if (path := object_path(root, oid)).exists():
-                return self.receive(path, oid)
-        return None
+        self.gather([oid])
+        return self.path(oid) if self.has_own(oid) else None
+
+    def gather(self, oids: Iterable[Oid]) -> None:
+        """Take over those that are only in a remote's store, all in one go.
+
+        Each is checked by its SHA-256: raises CorruptObject.
+        """
+        wanted = [oid for oid in set(oids) if not self.has_own(oid)]
+        if not wanted:
+            return
+        alternates, remotes = self._look_around()
+        with self.batch() as batch:
+            for oid in wanted:
+                here = any(object_path(root, oid).exists() for root in alternates)
+                there = (object_path(root, oid) for root in remotes)
+                path = None if here else next(filter(Path.exists, there), None)
+                if path is not None:
+                    with ObjectFile(path, oid) as file:
+                        check_digest(file)
+                    batch.take_over(path, oid)
 
     def _look_around(self) -> tuple[Sequence[Path], Sequence[Path]]:
         if self._others is None:
@@ -90,14 +108,6 @@ class Store:
 
     def batch(self) -> Batch:
         return Batch(self.root, self.has_own)
-
-    def receive(self, path: Path, oid: Oid) -> Path:
-        """Copy an object from another store, checked by its SHA-256."""
-        with ObjectFile(path, oid) as file:
-            check_digest(file)
-        with self.batch() as batch:
-            batch.copy(path, oid)
-        return self.path(oid)
 
     def __iter__(self) -> Iterator[Oid]:
         """The oids of this store's own objects, sorted."""

@@ -53,6 +53,6 @@ def send(objects: Iterable[tuple[Oid, str]], store: Store, target: Path) -> int:
                 )
             with ObjectFile(file, oid) as opened:
                 check_digest(opened)
-            batch.copy(file, oid)
+            batch.take_over(file, oid)
             sent += 1
     return sent

@@ -22,7 +22,7 @@ def _fatal(real):
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*args, **options)
     return call
-for name in ('replace', 'chmod', 'fsync', 'pwrite'):
+for name in ('replace', 'fchmod', 'fsync', 'pwrite'):
     setattr(os, name, _fatal(getattr(os, name)))
 '''
 _OVERWRITE = '''
