@@ -1,0 +1,271 @@
+"""Write the manual pages from the commands' own help: python man/make.py
+
+What -h says about a command (its docstring and its options) is the page; the
+examples, and what no command says, stand here. tests/man_test.py keeps the pages
+current.
+"""
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+from git_model_driver.cli.main import PLUMBING
+from git_model_driver.cli.main import VERBS
+from git_model_driver.merging.methods import METHODS
+
+FOLDER = Path(__file__).parent
+
+# verb: (command, what it does)
+EXAMPLES = {
+    'install': (
+        ('git model install', 'Once for each user.'),
+        ('git model install --local', 'For this repository only.'),
+    ),
+    'uninstall': (
+        ('git model uninstall --local', 'Undo "git model install --local".'),
+    ),
+    'track': (
+        ('git model track "*.safetensors"', 'All such files, in all folders below.'),
+        ('git model track --filename "weights [1].npz"', 'One file, literally.'),
+        ('git model track', 'List what is tracked.'),
+    ),
+    'untrack': (
+        ('git model untrack "*.npz" && git add --renormalize .',
+         'Keep such files in Git itself from the next commit on.'),
+    ),
+    'ls-files': (
+        ('git model ls-files --size', 'The models of the index.'),
+        ('git model ls-files --tensors v1.0', 'The tensors of a version.'),
+    ),
+    'status': (
+        ('git model status', 'Tensors that are changed, missing, or not pushed.'),
+        ('git model status --porcelain', 'The same for programs.'),
+    ),
+    'resolve': (
+        ('git model resolve --list model.safetensors', 'What is unsettled, and why.'),
+        ('git model resolve --theirs model.safetensors lm_head.weight',
+         'Take one tensor as it is on their side.'),
+        ('git model resolve --method=linear -p weight=0.3 model.safetensors "*.bias"',
+         'Average the biases, 0.3 of theirs.'),
+        ('git model resolve --ours model.safetensors', 'Settle the rest, and stage.'),
+    ),
+    'checkout': (('git model checkout weights/', 'The models of one folder.'),),
+    'pull': (('git model pull', 'After a clone, or a fetch.'),),
+    'fsck': (
+        ('git model fsck', 'Every version, and the whole store.'),
+        ('git model fsck --manifests main..topic',
+         'Only that the manifests of a branch can be read, as a CI job would.'),
+    ),
+    'env': (('git model env', 'Is it installed, and what overrides what?'),),
+    'version': (('git model version', ''),),
+}
+
+OVERVIEW = '''\
+Files that match a pattern given to git model track are kept in Git as manifests,
+a text with a line for each tensor: its name, dtype, shape and SHA-256. The tensors
+themselves are in .git/model, each once, however many versions have it. The worktree
+has the model, byte for byte.
+
+All of Git works on such files as it works on text: git add, diff, log -p, blame,
+checkout, merge, rebase, cherry-pick, revert, stash. The commands below do what Git
+has no command for.
+'''
+
+RULES = '''\
+Only a tensor that both sides changed is combined; what one side changed, or both
+alike, is taken as it is. A merge takes the mean; a rebase, cherry-pick, revert or
+stash adds the change, ours + (theirs - base). To have it otherwise write rules into
+.gitmodel, in the syntax of git-config(1), and commit them: they are read from HEAD.
+A subsection is a glob over tensor names, in which * crosses dots; the last match
+wins, for each key. Git's own configuration comes after .gitmodel, and git -c last.
+'''
+
+RULES_EXAMPLE = '''\
+[model]
+        merge = linear
+        weight = 0.3
+[model "*.embed_tokens.weight"]
+        merge = ours
+'''
+
+KEYS = (
+    ('merge', 'How git merge combines: a method, or ours, theirs, base or conflict.'),
+    ('apply', 'The same for rebase, cherry-pick, revert and stash.'),
+    ('weight', "The share of theirs, 0 to 1; ours has the rest. Default: 0.5."),
+    ('ours-weight, theirs-weight', 'Any two weights instead. Default: 1.'),
+)
+FILES = (
+    ('.gitattributes', 'Which files are models: written by git model track.'),
+    ('.gitmodel', 'Rules for merges.'),
+    ('.git/model', 'The tensors, shared by all worktrees.'),
+    ('.git/hooks/pre-push', 'Sends the tensors before git push sends the commits.'),
+)
+ENVIRONMENT = (
+    ('GIT_MODEL_TRACE', 'Show where an unexpected error comes from.'),
+)
+EXIT_STATUS = (
+    ('0', 'Done.'),
+    ('1', 'There are differences, conflicts or problems.'),
+    ('128', 'The command failed; an error and a hint say why.'),
+    ('129', 'The command line makes no sense.'),
+)
+
+
+def escape(text: str) -> str:
+    text = text.replace('\\', r'\e').replace('-', r'\-')
+    return text.replace('"', r'\(dq')
+
+
+def line(text: str) -> str:
+    """A line of text; a dot or quote in front would be a request."""
+    return r'\&' + escape(text) if text.startswith(('.', "'")) else escape(text)
+
+
+def head(name: str, what: str) -> Iterator[str]:
+    yield '.\\" Written by man/make.py: change it there, or in the command\'s help.'
+    yield f'.TH {escape(name.upper())} 1 "" git\\-model\\-driver "git model manual"'
+    yield '.SH NAME'
+    yield f'{escape(name)} \\- {line(what)}'
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    for number, paragraph in enumerate(re.split(r'\n\n+', text.strip())):
+        if number:
+            yield '.PP'
+        yield from map(line, paragraph.splitlines())
+
+
+def listing(title: str, items: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    yield f'.SH {title}'
+    for term, what in items:
+        yield '.TP'
+        yield f'.B {line(term)}'
+        yield from filter(None, [line(what)])
+
+
+def example(text: str) -> Iterator[str]:
+    yield '.PP'
+    yield '.in +4n'
+    yield '.EX'
+    yield from map(line, text.splitlines())
+    yield '.EE'
+    yield '.in'
+
+
+def flags(action: argparse.Action) -> str:
+    """An option as it is typed, or a positional argument."""
+    if not action.option_strings:
+        return placeholder(action)
+    text = ', '.join(action.option_strings)
+    return text if action.nargs == 0 else f'{text} {placeholder(action)}'
+
+
+def placeholder(action: argparse.Action) -> str:
+    name = str(action.metavar or action.dest)
+    return name if name.startswith('<') else f'<{name}>'
+
+
+def usage(parser: argparse.ArgumentParser) -> str:
+    """The synopsis, the same under every version of Python."""
+    words, grouped = [], set()
+    groups = {
+        id(action): group for group in parser._mutually_exclusive_groups
+        for action in group._group_actions
+    }
+    for action in parser._actions:
+        if action.dest == 'help':
+            continue
+        group = groups.get(id(action))
+        if group is None:
+            words.append(_in_usage(action))
+        elif id(group) not in grouped:
+            grouped.add(id(group))
+            inside = ' | '.join(_shortest(a) for a in group._group_actions)
+            words.append(f'({inside})' if group.required else f'[{inside}]')
+    return ' '.join(words)
+
+
+def _shortest(action: argparse.Action) -> str:
+    first = action.option_strings[0]
+    return first if action.nargs == 0 else f'{first} {placeholder(action)}'
+
+
+def _in_usage(action: argparse.Action) -> str:
+    if action.option_strings:
+        return f'[{_shortest(action)}]'
+    name = placeholder(action)
+    return {'*': f'[{name}...]', '+': f'{name}...', '?': f'[{name}]'}.get(
+        str(action.nargs), name,
+    )
+
+
+def verb_page(verb: str) -> Iterator[str]:
+    module_name, what = VERBS[verb]
+    module = import_module(f'git_model_driver.cli.{module_name}')
+    parser = argparse.ArgumentParser(f'git model {verb}')
+    module.add_arguments(parser)
+    yield from head(f'git-model-{verb}', what)
+    yield '.SH SYNOPSIS'
+    yield f'.B git model {escape(verb)}'
+    yield from filter(None, [line(usage(parser))])
+    yield '.SH DESCRIPTION'
+    yield from paragraphs(module.__doc__)
+    actions = [action for action in parser._actions if action.dest != 'help']
+    if actions:
+        yield from listing('OPTIONS', tuple(
+            (flags(action), (action.help or '') % {'default': action.default})
+            for action in actions
+        ))
+    yield '.SH EXAMPLES'
+    for command, comment in EXAMPLES.get(verb, ()):
+        yield '.TP'
+        yield f'.B {line(command)}'
+        yield from filter(None, [line(comment)])
+    yield '.SH SEE ALSO'
+    yield '.BR git\\-model (1)'
+
+
+def overview_page() -> Iterator[str]:
+    yield from head('git-model', 'version control for weights, tensor by tensor')
+    yield '.SH SYNOPSIS'
+    yield '.B git model'
+    yield line('<command> [<argument>...]')
+    yield '.SH DESCRIPTION'
+    yield from paragraphs(OVERVIEW)
+    yield '.SH COMMANDS'
+    for verb, (_, what) in VERBS.items():
+        yield '.TP'
+        yield f'.BR git\\-model\\-{escape(verb)} (1)'
+        yield line(what)
+    yield from listing('RUN BY GIT', tuple(
+        (f'git-model {verb}', what) for verb, (_, what) in PLUMBING.items()
+    ))
+    yield '.SH RULES FOR MERGES'
+    yield from paragraphs(RULES)
+    yield from example(RULES_EXAMPLE)
+    yield from listing('KEYS', KEYS)
+    yield from listing('METHODS', tuple(
+        (name, str(method.__doc__).partition('\n')[0].partition(': ')[2])
+        for name, method in METHODS.items()
+    ))
+    yield from listing('FILES', FILES)
+    yield from listing('ENVIRONMENT', ENVIRONMENT)
+    yield from listing('EXIT STATUS', EXIT_STATUS)
+    yield '.SH SEE ALSO'
+    yield '.BR git (1),'
+    yield '.BR gitattributes (5)'
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """The name and the text of every page."""
+    yield 'git-model.1', '\n'.join(overview_page()) + '\n'
+    for verb in VERBS:
+        yield f'git-model-{verb}.1', '\n'.join(verb_page(verb)) + '\n'
+
+
+if __name__ == '__main__':
+    for name, text in pages():
+        (FOLDER / name).write_text(text, encoding='utf-8')
