@@ -28,10 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-l', '--long', action='store_true', help='print whole oids')
     parser.add_argument('-s', '--size', action='store_true',
                         help='print format, number of tensors and size')
-    parser.add_argument('-n', '--name-only', action='store_true')
+    parser.add_argument('-n', '--name-only', action='store_true',
+                        help='print nothing but paths')
     parser.add_argument('-t', '--tensors', action='store_true',
                         help='print the tensors of each model')
-    parser.add_argument('--json', action='store_true')
+    parser.add_argument('--json', action='store_true', help='print one document')
 
 
 def run(args: argparse.Namespace) -> int:

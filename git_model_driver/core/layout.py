@@ -6,8 +6,7 @@ An ``Extent`` is hashed, stored and replaced; a ``Tensor`` is a view of one; a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from git_model_driver.core.errors import FormatError
@@ -45,14 +44,13 @@ class Checksum(NamedTuple):
     at: int
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """A file of ``size`` bytes, taken apart."""
 
     format: str
     size: int
     tensors: tuple[Tensor, ...]
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = MappingProxyType({})
     checksums: tuple[Checksum, ...] = ()
 
     def extents(self) -> list[Extent]:

@@ -3,8 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from git_model_driver.core import dtype as dtypes
@@ -54,8 +53,7 @@ class Blob(NamedTuple):
     nbytes: int
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """What one line each says: the format, its metadata and every tensor.
 
     ``skeleton`` is None where the file is what the format's canonical writer
@@ -65,8 +63,8 @@ class Manifest:
 
     format: str
     skeleton: Blob | None = None
-    meta: Mapping[str, str] = field(default_factory=dict)
-    tensors: Mapping[str, Entry] = field(default_factory=dict)
+    meta: Mapping[str, str] = MappingProxyType({})
+    tensors: Mapping[str, Entry] = MappingProxyType({})
     chunks: tuple[Blob, ...] = ()
 
     @property

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from typing import NamedTuple
 
 from git_model_driver.git import caller
@@ -53,7 +53,9 @@ def receive(path: str, packets: Iterable[bytes], scratch: Path) -> Iterator[Cont
         yield Content(FileSource(file.fileno(), path), None)
 
 
-def _spool(scratch: Path) -> tempfile._TemporaryFileWrapper[bytes]:
+def _spool(scratch: Path) -> IO[bytes]:
+    import tempfile  # 5 ms
+
     scratch.mkdir(parents=True, exist_ok=True)
     return tempfile.NamedTemporaryFile(dir=scratch, prefix='incoming-')
 

@@ -17,6 +17,7 @@ from git_model_driver.filters import content
 from git_model_driver.filters.clean import take_apart
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.smudge import Sink
+from git_model_driver.git import caller
 from git_model_driver.git import repository
 from git_model_driver.git.catfile import CatFile
 from git_model_driver.store.locate import store_of
@@ -61,10 +62,22 @@ class Filter:
         return self._clean_model(path, packets)
 
     def clean_manifest(self, path: str, data: bytes) -> bytes:
-        """A manifest stays one. What is already in the index is not judged."""
+        """A manifest stays one. What is already in the index is not judged.
+
+        Conflicts are refused where they would get into the index, and shown as
+        they are to what only compares (``git diff --stat``, ``git mergetool``).
+        """
         if data == self._indexed(path):
             return data
-        return self._as_indexed(path, manifests.serialize(manifests.parse(data, path)))
+        text = manifests.decode_text(data, path)
+        if manifests.has_conflict(text) and not self._may_enter_index():
+            return data
+        return self._as_indexed(path, manifests.serialize(manifests.parse(text, path)))
+
+    def _may_enter_index(self) -> bool:
+        """Whether git may be about to add what we clean: then it holds a lock."""
+        index = os.environ.get('GIT_INDEX_FILE') or self.repository.git_dir / 'index'
+        return caller.git_pid() is None or os.path.exists(f'{index}.lock')
 
     def _clean_model(self, path: str, packets: Iterable[bytes]) -> bytes:
         scratch = self.repository.store_root / 'tmp'

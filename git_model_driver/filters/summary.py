@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
@@ -98,6 +97,8 @@ def _of_model(name: str, fd: int) -> Summary:
     try:
         repository = repositories.find()
     except NotARepository:
+        import tempfile
+
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder))
             cache = Cache(Path(folder) / 'statistics.sqlite')

@@ -59,6 +59,13 @@ class Resolver:
     def resolve(self, text: str, globs: Sequence[str]) -> Left:
         """Settle what matches a glob, or everything if there is none."""
         marked = conflicts.parse(text, self.path)
+        keys = [key for hunk in marked.hunks for key in hunk.keys]
+        for glob in globs:
+            if not any(_matches(key, [glob]) for key in keys):
+                raise GitModelError(
+                    f"'{glob}' matches nothing that is in conflict in '{self.path}'",
+                    f'see what is with "git model resolve --list {self.path}"',
+                )
         lines: list[str] = []
         with self.store.batch() as batch:
             for part in marked.parts:

@@ -162,7 +162,7 @@ def _rules(records: Iterable[_Record], text: str) -> Iterable[Rule]:
         name, equals, value = record.partition('\n')
         if name.startswith('model.'):
             glob, _, key = name.removeprefix('model.').rpartition('.')
-            where = origin or f'{FILE}:{find_line(text, glob, key, value)}'
+            where = origin.rstrip(':') or f'{FILE}:{find_line(text, glob, key, value)}'
             yield Rule(glob or '*', key, value if equals else 'true', where)
 
 
