@@ -39,8 +39,9 @@ def _uninstall_hooks() -> None:
     models = worktree.models(repository)
     if models:
         print(
-            f'{len(models)} tracked files stay what they are: git stores manifests, '
-            'the worktree has the models.\nTo store the models in git itself: '
+            f'Tracked models ({len(models)}) stay what they are: git stores '
+            'manifests, the worktree has the models.\n'
+            'To store the models in git itself: '
             'git model untrack <pattern> && git add --renormalize .',
         )
     if repository.store_root.is_dir():

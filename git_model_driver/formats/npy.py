@@ -122,7 +122,8 @@ def header_bytes(entry: Entry) -> bytes:
     if entry.shape:
         grows = entry.shape[-1 if fortran else 0]
         text += ' ' * max(0, _GROWTH_DIGITS - len(str(grows)))
-    padding = -(len(MAGIC) + 4 + len(text) + 1) % 64
+    # A full 64 where nothing is missing: so does numpy.lib.format.
+    padding = 64 - (len(MAGIC) + 4 + len(text) + 1) % 64
     text += ' ' * padding + '\n'
     if len(text) > 0xffff:
         raise FormatError('the .npy header is too long')

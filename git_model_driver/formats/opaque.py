@@ -4,9 +4,10 @@ A cut depends on the 16 bytes before it only, so that an insertion moves the cut
 with it and the pieces around it stay the same objects. Pieces have 256 KiB to
 4 MiB, about 1.2 MiB on average for random bytes.
 
-A position is a candidate where a mix of its last four bytes is 0 modulo 256, and
-a cut where a hash of its last 16 bytes has twelve leading zeros besides: the
-cheap test spares the other for all but one position in 256.
+A position is a candidate where a mix of its last four bytes is 0x5b modulo 256,
+and a cut where a hash of its last 16 bytes has twelve leading zeros besides: the
+cheap test spares the other for all but one position in 256. The factors of the mix
+add up to an even number and 0x5b is odd: a run of one value has no candidate.
 """
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ LONGEST = 4 << 20
 _BLOCK = 1 << 20
 _WINDOW = 16
 _MIX = (0x9d, 0x65, 0x2b, 0x01)     # odd: every byte of the four counts
+_CANDIDATE = 0x5b
 _FIRST, _LAST = 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f
 _FOLD = 0x165667b19e3779f9
 
@@ -61,7 +63,7 @@ def _positions(block: bytes | memoryview) -> list[int]:
     if len(data) < _WINDOW:
         return []
     mixed = _mix(data)
-    ends = numpy.flatnonzero(mixed == 0) + len(_MIX)
+    ends = numpy.flatnonzero(mixed == _CANDIDATE) + len(_MIX)
     ends = ends[ends >= _WINDOW]
     words = numpy.ndarray((len(data) - 7,), '<u8', data, strides=(1,))
     value = words[ends - 16] * numpy.uint64(_FIRST)
