@@ -42,7 +42,8 @@ def _uninstall_hooks() -> None:
             f'Tracked models ({len(models)}) stay what they are: git stores '
             'manifests, the worktree has the models.\n'
             'To store the models in git itself: '
-            'git model untrack <pattern> && git add --renormalize .',
+            'git model untrack <pattern> && git add -u && '
+            'git add --renormalize .',
         )
     if repository.store_root.is_dir():
         print(f'Their tensors stay in {repository.store_root}.')

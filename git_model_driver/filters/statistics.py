@@ -12,6 +12,7 @@ from typing import NamedTuple
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import numbers
 from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import Entry
 from git_model_driver.formats import values
@@ -141,7 +142,7 @@ def _compute_all(
         try:
             with store.open(entry.oid) as file:
                 return compute(entry, file.chunks())
-        except (MissingObject, CorruptObject):
+        except (MissingObject, CorruptObject, FormatError):
             return None
 
     if sum(entry.nbytes for entry in entries) < _PARALLEL_FROM:

@@ -25,7 +25,10 @@ def decoded(
     if encoding is None:
         yield from chunks
     elif encoding == 'deflate':
-        yield from _inflated(entry, chunks)
+        try:
+            yield from _inflated(entry, chunks)
+        except zlib.error as e:
+            raise FormatError(f"'{entry.name}' cannot be decompressed: {e}") from None
     else:
         raise FormatError(f"the encoding '{encoding}' is not known here")
 

@@ -41,7 +41,7 @@ def wants_textconv(path: str) -> bool:
     if pid is None or 'GIT_EXTERNAL_DIFF' in os.environ:
         return False
     name = re.escape(os.path.basename(path))
-    pattern = re.compile(_TEXTCONV_FILE.format(name=name))
+    pattern = re.compile(_TEXTCONV_FILE.format(name=name), re.DOTALL)
     return any(pattern.fullmatch(target) for _, target in _open_files(pid))
 
 
