@@ -5,7 +5,9 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -16,6 +18,10 @@ from safetensors.numpy import save_file
 
 # The programs of the environment that runs the tests come first.
 BIN = Path(sys.executable).parent
+
+
+Tensors = Mapping[str, Any]
+Step = Callable[[], object]
 
 
 class Done(NamedTuple):
@@ -84,6 +90,44 @@ class Repo(Git):
         self.git('add', '--', *(paths or ['.']))
         self.git('commit', '-q', '-m', message)
         return self.git('rev-parse', 'HEAD').strip()
+
+    def fork(self, base: Step, ours: Step, theirs: Step) -> None:
+        """Commit base, then theirs on a branch "topic" and ours on "main"."""
+        base()
+        self.commit('base')
+        self.git('checkout', '-q', '-b', 'topic')
+        theirs()
+        self.commit('theirs')
+        self.git('checkout', '-q', 'main')
+        ours()
+        self.commit('ours')
+
+    def diverge(self, base: Tensors, ours: Tensors, theirs: Tensors,
+                name: str = 'm.safetensors') -> None:
+        """Three versions of a model, as ``fork`` commits them."""
+        self.fork(*(partial(self.save, name, **x) for x in (base, ours, theirs)))
+
+    def clone(self, path: Path, *options: str, url: str = '') -> Repo:
+        """A clone; the driver works there if it was installed for the user."""
+        self.git('clone', '-q', *options, url or str(self.path), str(path))
+        return Repo(path)
+
+    def store(self) -> set[str]:
+        """The oids of all objects in the store."""
+        folder = self.path / '.git' / 'model' / 'objects'
+        return {f'sha256:{f.parent.name}{f.name}' for f in folder.glob('??/*')}
+
+    def lose(self, *oids: str) -> None:
+        """Remove objects from the store; all of them if none is named."""
+        for oid in oids or self.store():
+            digits = oid.removeprefix('sha256:')
+            place = self.path / '.git' / 'model' / 'objects' / digits[:2] / digits[2:]
+            place.chmod(0o600)
+            place.unlink()
+
+    def subjects(self, *args: str) -> list[str]:
+        """The subjects that git log prints."""
+        return self.git('log', '--format=%s', *args).splitlines()
 
     def manifest(self, name: str = 'm.safetensors', revision: str = 'HEAD') -> str:
         return self.git('show', '--no-textconv', f'{revision}:{name}')
