@@ -96,7 +96,7 @@ install_program() {
     chmod -R u+w "$build"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade \
         "$build" || fail 1 'pip could not install the package (its message is above)' \
-        'it needs the network once, for NumPy, ml_dtypes and xxhash' \
+        'it needs the network this once, to get NumPy, ml_dtypes and xxhash' \
         'for a proxy set HTTPS_PROXY, for a mirror PIP_INDEX_URL; then run it again'
     say "$stamp" > "$venv/installed"
     say "Installed $("$venv/bin/git-model" --version)."
@@ -235,8 +235,9 @@ forget_repository() {       # <top>: undo what was noted for it
             ! noted "track *.$format $top" ||
                 (cd "$top" && git model untrack "*.$format") || :
         done
-        [ "$models" -eq 0 ] || say "Git shows them as changed, because it compares \
-the models with their manifests."
+        [ "$models" -eq 0 ] || printf '%s\n' 'To store them in Git itself:' \
+            '    git add -u && git add --renormalize . && git commit' \
+            'Older commits have manifests; to see their models run install.sh again.'
     fi
     forget "config $top"
     forget "hooks $top"
@@ -274,7 +275,7 @@ uninstall() {   # [<repository>]
     notes link | while IFS= read -r path; do
         ours "$path" || continue
         rm -- "$path"
-        say "Removed '$path'."
+        [ "${path##*/}" != git-model ] || say "Removed the links in '${path%/*}'."
     done
     folders=$(notes dir | LC_ALL=C sort -r)
     rm -rf -- "$venv"

@@ -33,7 +33,7 @@ EXAMPLES = {
         ('git model track', 'List what is tracked.'),
     ),
     'untrack': (
-        ('git model untrack "*.npz" && git add --renormalize .',
+        ('git model untrack "*.npz" && git add -u && git add --renormalize .',
          'Keep such files in Git itself from the next commit on.'),
     ),
     'ls-files': (

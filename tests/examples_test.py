@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+DEMO = Path(__file__).parents[1] / 'examples/linear_regression/demo.py'
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location('demo', DEMO)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_demo_runs_and_touches_nobodys_settings(pinned: Path) -> None:
+    done = subprocess.run((sys.executable, DEMO), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.endswith('\nAll checks passed.\n')
+    assert done.stdout.count('\nok: ') == 12
+    assert '$ git merge --no-edit ann\ncars.npz: 2 by linear\n' in done.stdout
+    assert not list(pinned.iterdir())
+
+
+def test_the_demo_notices_other_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    demo = load()
+    story = demo.Story(tmp_path)
+    story.environment.update({
+        'GIT_CONFIG_COUNT': '1',
+        'GIT_CONFIG_KEY_0': 'model.weight', 'GIT_CONFIG_VALUE_0': '0.75',
+    })
+    demo.tell(story)
+    assert capsys.readouterr().out.count('NOT OK: ') == story.failures == 2
