@@ -9,15 +9,19 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Protocol
 from typing import Union
 
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Layout
+from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.skeleton import Skeleton
 
 Buffer = Union[bytes, memoryview]
+# The bytes of an entry's extent, piece by piece.
+Extents = Callable[[Entry], Iterator[Buffer]]
 
 
 class Source(Protocol):
@@ -50,6 +54,13 @@ class CanonicalFormat(Format, Protocol):
         """
 
 
+class RebuildableFormat(Format, Protocol):
+    """A format of which a new file can be written around given tensors."""
+
+    def rebuild(self, manifest: Manifest, extent: Extents) -> bytes:
+        """A skeleton that holds these lines; raises FormatError if it cannot."""
+
+
 def read(form: Format, source: Source) -> Layout:
     """The one boundary: whatever a reader raises for a bad file is FormatError."""
     try:
@@ -67,3 +78,7 @@ def read(form: Format, source: Source) -> Layout:
 
 def canonical_writer(form: Format) -> Callable[[Manifest], Skeleton] | None:
     return getattr(form, 'canonical', None)
+
+
+def rebuilder(form: Format) -> Callable[[Manifest, Extents], bytes] | None:
+    return getattr(form, 'rebuild', None)

@@ -8,19 +8,27 @@ archive is a tensor of dtype BYTES under the member's full name.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 
 from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import skeleton as skeletons
+from git_model_driver.core import words
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Checksum
 from git_model_driver.core.layout import Extent
 from git_model_driver.core.layout import Layout
 from git_model_driver.core.layout import Tensor
+from git_model_driver.core.manifest import Entry
+from git_model_driver.core.manifest import Manifest
 from git_model_driver.formats import npy
 from git_model_driver.formats import zipdir
+from git_model_driver.formats import zipwrite
+from git_model_driver.formats.base import Extents
 from git_model_driver.formats.base import Source
 
 NAME = 'npz'
 SUFFIX = '.npy'
+_PIECE = 1 << 20
 _LONGEST_HEAD = npy.MAX_HEADER + 12
 
 
@@ -41,6 +49,44 @@ def read(source: Source) -> Layout:
         for at in member.crc_at
     )
     return Layout(NAME, len(source), tensors, {}, checksums)
+
+
+def rebuild(manifest: Manifest, extent: Extents) -> bytes:
+    """The skeleton of a new archive for these lines, in the manifest's order.
+
+    What is compressed stays as it is, what is not is stored. Raises FormatError
+    where NumPy cannot hold a tensor.
+    """
+    archive = zipwrite.Writer()
+    for name in sorted(manifest.tensors, key=words.natural_key):
+        archive.add(_member(manifest.tensors[name], extent))
+    archive.finish()
+    return skeletons.serialize(archive.segments, bytes(archive.literals))
+
+
+def _member(entry: Entry, extent: Extents) -> zipwrite.Member:
+    file = entry.name if entry.dtype == 'BYTES' else entry.name + SUFFIX
+    length = entry.nbytes
+    if dict(entry.extra).get('encoding') == 'deflate':
+        size, crc = _inflated(extent(entry))
+        return zipwrite.Member(
+            file, zipdir.DEFLATED, b'', entry.name, length, size, crc,
+        )
+    head = b'' if entry.dtype == 'BYTES' else npy.header_bytes(entry)
+    size = len(head) + length
+    return zipwrite.Member(file, zipdir.STORED, head, entry.name, length, size, None)
+
+
+def _inflated(chunks: Iterable[bytes | memoryview]) -> tuple[int, int]:
+    """Length and CRC-32 of a DEFLATE stream's content."""
+    inflate, size, crc = zlib.decompressobj(-15), 0, 0
+    for chunk in chunks:
+        data = bytes(chunk)
+        while data:
+            piece = inflate.decompress(data, _PIECE)
+            size, crc = size + len(piece), zlib.crc32(piece, crc)
+            data = inflate.unconsumed_tail
+    return size, crc
 
 
 def _tensor(source: Source, member: zipdir.Member) -> Tensor:

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from typing import NamedTuple
 from typing import Optional
 
 from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.manifest import Blob
@@ -16,6 +18,7 @@ from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
+from git_model_driver.formats.base import rebuilder
 from git_model_driver.merging import tensors
 from git_model_driver.merging.rules import Choice
 from git_model_driver.merging.threeway import Who
@@ -99,7 +102,7 @@ def merge(versions: Versions, choose: Choose, store: Store) -> Merged:
                 sides = tuple(side.tensors.get(name) for side in (base, ours, theirs))
                 _settle(name, sides, choose(name), merged, store, batch)
     try:
-        merged.skeleton = find_layout(versions, _with_ours(merged, ours))
+        merged.skeleton = find_layout(versions, _with_ours(merged, ours), store)
     except tensors.Unsettled as e:
         merged.layout_conflict = str(e)
     return merged
@@ -182,8 +185,8 @@ def _difference(ours: Entry, theirs: Entry) -> str:
     return 'shapes' if ours.shape != theirs.shape else 'values'
 
 
-def find_layout(versions: Versions, result: Manifest) -> Blob | None:
-    """The skeleton for the result: that of a side of the same structure.
+def find_layout(versions: Versions, result: Manifest, store: Store) -> Blob | None:
+    """The skeleton for the result: that of a side of the same structure, or a new one.
 
     None is the canonical layout. Raises Unsettled where both sides changed the
     structure and the format has no writer.
@@ -195,12 +198,27 @@ def find_layout(versions: Versions, result: Manifest) -> Blob | None:
     for side in (*sides, *([base] if base else [])):
         if side.structure == result.structure:
             return side.skeleton
-    if canonical_writer(registry.find(result.format)) is None:
+    if canonical_writer(registry.find(result.format)) is not None:
+        return None
+    return _new_layout(result, store)
+
+
+def _new_layout(result: Manifest, store: Store) -> Blob:
+    def extent(entry: Entry) -> Iterator[memoryview]:
+        with store.open(entry.oid) as file:
+            yield from file.chunks()
+
+    write = rebuilder(registry.find(result.format))
+    try:
+        if write is None:
+            raise FormatError(f'{result.format} files cannot be written anew')
+        skeleton = write(result, extent)
+    except (FormatError, MissingObject, CorruptObject) as e:
         raise tensors.Unsettled(
-            f'both sides changed the structure, and {result.format} files '
-            'cannot be written anew',
-        )
-    return None
+            f'both sides changed the structure, and {e.message}',
+        ) from None
+    with store.batch() as batch:
+        return Blob(batch.put_bytes(skeleton), len(skeleton))
 
 
 def _with_ours(merged: Merged, ours: Manifest) -> Manifest:

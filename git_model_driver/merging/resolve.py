@@ -144,7 +144,7 @@ class Resolver:
         if manifest.format == OPAQUE:
             return manifests.serialize(manifest)
         try:
-            skeleton = find_layout(self.versions, manifest)
+            skeleton = find_layout(self.versions, manifest, self.store)
         except tensors.Unsettled as e:
             raise GitModelError(
                 f"'{self.path}' cannot be put together from both sides: {e}",

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import repeat
 from typing import Any
 from typing import NamedTuple
 from typing import Optional
@@ -11,12 +13,16 @@ from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import numbers
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.numbers import same_bits
+from git_model_driver.formats import values
 from git_model_driver.merging.methods import METHODS
 from git_model_driver.merging.rules import Choice
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
+
+_COMPRESSION = frozenset({'bytes', 'encoding'})
+_NOT_OF_ELEMENTS = _COMPRESSION | {'endian'}
 
 
 class Unsettled(Exception):
@@ -47,8 +53,14 @@ def merge(trio: Trio, choice: Choice, store: Store, batch: Batch) -> Entry:
             stack.enter_context(store.open(entry.oid)) if entry else None
             for entry in trio
         ]
-        oid = batch.put_stream(trio.ours.nbytes, _blocks(trio, choice, files))
-    return trio.ours._replace(oid=oid)
+        oid = batch.put_stream(_nbytes(trio.ours), _blocks(trio, choice, files))
+    # What was compressed is stored: deflating would depend on the zlib at hand.
+    extra = tuple(pair for pair in trio.ours.extra if pair[0] not in _COMPRESSION)
+    return trio.ours._replace(oid=oid, extra=extra)
+
+
+def _nbytes(entry: Entry) -> int:
+    return dtypes.byte_length(entry.dtype, entry.shape)
 
 
 def _check(trio: Trio, choice: Choice) -> None:
@@ -65,8 +77,6 @@ def _check(trio: Trio, choice: Choice) -> None:
         raise Unsettled(f'both sides changed it, and {ours.dtype} is not averaged')
     if len({_arrangement(entry) for entry in trio.present()}) > 1:
         raise Unsettled('its elements lie in different orders')
-    if any('encoding' in dict(entry.extra) for entry in trio.present()):
-        raise Unsettled('both sides changed it, and it is compressed')
 
 
 def _word(what: str, entry: Entry) -> str:
@@ -74,28 +84,35 @@ def _word(what: str, entry: Entry) -> str:
 
 
 def _arrangement(entry: Entry) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for pair in entry.extra if pair[0] != 'endian')
+    return tuple(pair for pair in entry.extra if pair[0] not in _NOT_OF_ELEMENTS)
 
 
 def _blocks(
     trio: Trio, choice: Choice, files: list[ObjectFile | None],
 ) -> Iterator[memoryview]:
-    for offset in range(0, trio.ours.nbytes, CHUNK):
-        arrays = [
-            _stored(entry, file, offset) if entry and file else None
-            for entry, file in zip(trio, files)
-        ]
+    streams = [
+        _pieces(entry, file) if entry and file else repeat(None)
+        for entry, file in zip(trio, files)
+    ]
+    for arrays in zip(*streams):
         merged = _merge_block(trio.ours.dtype, arrays, choice)
         endian = numbers.endian_of(trio.ours.extra)
         yield memoryview(numbers.to_bytes(merged, trio.ours.dtype, endian))
 
 
-def _stored(entry: Entry, file: ObjectFile, offset: int) -> Any:
-    data = file.read(offset, CHUNK)
-    return numbers.stored(data, entry.dtype, numbers.endian_of(entry.extra))
+def _pieces(entry: Entry, file: ObjectFile) -> Iterator[Any]:
+    """The values as arrays of CHUNK bytes, the last one of what remains."""
+    endian, rest = numbers.endian_of(entry.extra), bytearray()
+    for data in values.decoded(entry, file.chunks()):
+        rest += data
+        while len(rest) >= CHUNK:
+            yield numbers.stored(bytes(rest[:CHUNK]), entry.dtype, endian)
+            del rest[:CHUNK]
+    if rest:
+        yield numbers.stored(bytes(rest), entry.dtype, endian)
 
 
-def _merge_block(dtype: str, arrays: list[Any], choice: Choice) -> Any:
+def _merge_block(dtype: str, arrays: Sequence[Any], choice: Choice) -> Any:
     """Combine stored arrays; what is the same on all sides stays, bit for bit.
 
     Raises Unsettled for NaN or infinity anywhere else: one would spoil the rest.

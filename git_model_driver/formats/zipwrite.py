@@ -1,0 +1,125 @@
+"""The skeleton of a new ZIP archive: all but the members' data (APPNOTE.TXT 6.3).
+
+Dated 1980-01-01 as numpy.savez does, so that it follows from the members alone.
+"""
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+from typing import Union
+
+from git_model_driver.core.skeleton import Crc32
+from git_model_driver.core.skeleton import Literal
+from git_model_driver.core.skeleton import Segment
+from git_model_driver.core.skeleton import Slot
+
+_DATE = 0x21        # 1980-01-01
+_VERSION = 45       # zip64
+_ZIP64 = 1
+_WIDE = 0xffffffff
+_UTF8 = 0x800
+_REGULAR_FILE = 0o600 << 16
+
+
+class Member(NamedTuple):
+    """``head`` and then the extent of the tensor ``name`` are the member's data.
+
+    ``crc`` is that of the data when decompressed; None: it is computed where the
+    file is written, which can be done for stored members.
+    """
+
+    file: str
+    method: int
+    head: bytes
+    name: str
+    length: int         # of the extent
+    size: int           # of all when decompressed
+    crc: int | None
+
+
+class Writer:
+    """Collects members, then gives the segments of the archive."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.literals = bytearray()
+        self._size = 0
+        self._central: list[tuple[Member, int, Union[bytes, Crc32]]] = []
+
+    def add(self, member: Member) -> None:
+        start = self._size
+        name, flags = _name(member)
+        extra = struct.pack('<HHQQ', _ZIP64, 16, member.size, _stored(member))
+        data_at = start + 30 + len(name) + len(extra)
+        crc = _crc(member, data_at)
+        self._write(struct.pack(
+            '<4sHHHHH', b'PK\3\4', _VERSION, flags, member.method, 0, _DATE,
+        ))
+        self._write(crc)
+        self._write(struct.pack('<IIHH', _WIDE, _WIDE, len(name), len(extra)))
+        self._write(name + extra + member.head)
+        if member.length:
+            self._write(Slot(member.name, member.length))
+        self._central.append((member, start, crc))
+
+    def finish(self) -> None:
+        """Write the directory."""
+        directory_at = self._size
+        for member, start, crc in self._central:
+            self._write_central(member, start, crc)
+        end, count = self._size, len(self._central)
+        length = end - directory_at
+        self._write(struct.pack(
+            '<4sQHHIIQQQQ', b'PK\6\6', 44, _VERSION, _VERSION, 0, 0, count, count,
+            length, directory_at,
+        ))
+        self._write(struct.pack('<4sIQI', b'PK\6\7', 0, end, 1))
+        self._write(struct.pack(
+            '<4sHHHHIIH', b'PK\5\6', 0, 0, min(count, 0xffff), min(count, 0xffff),
+            min(length, _WIDE), min(directory_at, _WIDE), 0,
+        ))
+
+    def _write_central(
+        self, member: Member, start: int, crc: Union[bytes, Crc32],
+    ) -> None:
+        name, flags = _name(member)
+        extra = struct.pack('<HHQQQ', _ZIP64, 24, member.size, _stored(member), start)
+        self._write(struct.pack(
+            '<4sHHHHHH', b'PK\1\2', _VERSION | 3 << 8, _VERSION, flags, member.method,
+            0, _DATE,
+        ))
+        self._write(crc)
+        self._write(struct.pack(
+            '<IIHHHHHII', _WIDE, _WIDE, len(name), len(extra), 0, 0, 0,
+            _REGULAR_FILE, _WIDE,
+        ))
+        self._write(name + extra)
+
+    def _write(self, part: Union[bytes, Slot, Crc32]) -> None:
+        if isinstance(part, bytes):
+            if self.segments and isinstance(self.segments[-1], Literal):
+                offset, length = self.segments[-1]
+                self.segments[-1] = Literal(offset, length + len(part))
+            else:
+                self.segments.append(Literal(len(self.literals), len(part)))
+            self.literals += part
+            self._size += len(part)
+        else:
+            self.segments.append(part)
+            self._size += part.length
+
+
+def _name(member: Member) -> tuple[bytes, int]:
+    name = member.file.encode()
+    return name, 0 if member.file.isascii() else _UTF8
+
+
+def _stored(member: Member) -> int:
+    """Bytes of the member's data as they lie in the archive."""
+    return len(member.head) + member.length
+
+
+def _crc(member: Member, data_at: int) -> Union[bytes, Crc32]:
+    if member.crc is None:
+        return Crc32(data_at, _stored(member))
+    return struct.pack('<I', member.crc)
