@@ -1,0 +1,157 @@
+"""What is remembered is only ever a saving."""
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from git_model_driver.store.cache import Cache
+from git_model_driver.store.statcache import StatCache
+
+SECOND = 1_000_000_000
+OLD = 1_700_000_000 * SECOND
+SEVEN = (1.5, -0.0, float('inf'), 1e-300, 2.0, 3.0, 4.0)
+
+
+def stat(**changes: int) -> Any:
+    return SimpleNamespace(**{
+        'st_size': 9, 'st_mtime_ns': OLD + 5, 'st_ctime_ns': OLD + 6, 'st_ino': 7,
+        **changes,
+    })
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> StatCache:
+    return StatCache(tmp_path / 'clean')
+
+
+def test_a_file_that_is_still_the_same_is_known(cache: StatCache) -> None:
+    manifest = b'git-model manifest v1\nwith\nlines\n'
+    assert cache.get('a', stat()) is None
+    cache.put('a', stat(), manifest)
+    assert cache.get('a', stat()) == manifest
+    cache.put('a', stat(), b'another')
+    assert cache.get('a', stat()) == b'another'
+    assert len(os.listdir(cache.folder)) == 1
+
+
+@pytest.mark.parametrize('field', ['st_size', 'st_mtime_ns', 'st_ctime_ns', 'st_ino'])
+def test_a_file_with_another_stat_is_not_known(cache: StatCache, field: str) -> None:
+    cache.put('a', stat(), b'text')
+    changed = stat(**{field: getattr(stat(), field) + 1})
+    assert cache.get('a', changed) is None
+    assert cache.get('b', stat()) is None
+
+
+@pytest.mark.parametrize('path', ['a b', 'é', '../../x', '-', 'a\nb', '\udcff'])
+def test_any_path_can_be_remembered(cache: StatCache, path: str) -> None:
+    cache.put(path, stat(), b'text')
+    assert cache.get(path, stat()) == b'text'
+    assert {file.parent for file in cache.folder.rglob('*')} == {cache.folder}
+
+
+@pytest.mark.parametrize(('mtime', 'ctime', 'kept'), [
+    (-1, -1, False),            # written in the tick in which it was read
+    (+1, +1, False),            # from the future
+    (-1, OLD, False),
+    (OLD, -1, False),           # its time was set back by hand
+    (-10_000_000, -10_000_000, False),
+    (-2 * SECOND, -2 * SECOND, True),
+    (OLD, OLD, True),
+])
+def test_a_file_just_written_is_not_trusted(
+    cache: StatCache, tmp_path: Path, mtime: int, ctime: int, kept: bool,
+) -> None:
+    (tmp_path / 'now').touch()
+    now = (tmp_path / 'now').stat().st_mtime_ns
+    times = [t + 1 if t == OLD else (now + t) | 1 for t in (mtime, ctime)]
+    times = [t + (t % SECOND == 0) for t in times]
+    found = stat(st_mtime_ns=times[0], st_ctime_ns=times[1])
+    cache.put('a', found, b'text')
+    assert (cache.get('a', found) is not None) == kept
+    assert len(os.listdir(cache.folder)) == kept
+
+
+@pytest.mark.parametrize(('age', 'kept'), [(0, False), (1, False), (3, True)])
+def test_times_in_whole_seconds_are_trusted_later(
+    cache: StatCache, tmp_path: Path, age: int, kept: bool,
+) -> None:
+    (tmp_path / 'now').touch()
+    second = (tmp_path / 'now').stat().st_mtime_ns // SECOND - age
+    found = stat(st_mtime_ns=second * SECOND, st_ctime_ns=second * SECOND)
+    cache.put('a', found, b'text')
+    assert (cache.get('a', found) is not None) == kept
+
+
+@pytest.mark.parametrize('damage', [b'', b'\n', b'[]\ntext', b'{', b'\xff\xfe', b'1\n'])
+def test_a_damaged_entry_is_as_good_as_none(cache: StatCache, damage: bytes) -> None:
+    cache.put('a', stat(), b'text')
+    file, = cache.folder.iterdir()
+    file.write_bytes(damage)
+    assert cache.get('a', stat()) is None
+    cache.put('a', stat(), b'text')
+    assert cache.get('a', stat()) == b'text'
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text('no folder')
+    cache = StatCache(tmp_path / 'file')
+    cache.put('a', stat(), b'text')
+    assert cache.get('a', stat()) is None
+
+
+def test_numbers_are_remembered_bit_for_bit(tmp_path: Path) -> None:
+    path = tmp_path / 'new' / 'numbers.sqlite'
+    Cache(path).put({'a': SEVEN, 'b': [0.0] * 7})
+    Cache(path).put({})
+    found = Cache(path).get('a')
+    assert found is not None and list(map(repr, found)) == list(map(repr, SEVEN))
+    assert Cache(path).get('c') is None
+
+
+@pytest.mark.filterwarnings('ignore::ResourceWarning')
+@pytest.mark.parametrize('content', [
+    b'no database at all' * 99, b'SQLite format 3\0' + bytes(5000), b'\xff',
+])
+def test_a_damaged_database_is_harmless(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / 'numbers.sqlite'
+    path.write_bytes(content)
+    cache = Cache(path)
+    cache.put({'a': SEVEN})
+    assert cache.get('a') is None or cache.get('a') == SEVEN
+
+
+def test_a_database_damaged_later_is_harmless(tmp_path: Path) -> None:
+    path = tmp_path / 'numbers.sqlite'
+    Cache(path).put({f'{i}': SEVEN for i in range(2000)})
+    data = bytearray(path.read_bytes())
+    for at in range(100, len(data), 512):
+        data[at:at + 16] = b'\xff' * 16
+    path.write_bytes(data)
+    cache = Cache(path)
+    assert all(cache.get(f'{i}') in (None, SEVEN) for i in range(0, 2000, 50))
+    cache.put({'new': SEVEN})
+
+
+@pytest.mark.parametrize('value', ["'text'", "x'00'", 'NULL', '17'])
+def test_a_damaged_value_is_as_good_as_none(tmp_path: Path, value: str) -> None:
+    path = tmp_path / 'numbers.sqlite'
+    Cache(path)
+    database = sqlite3.connect(path)
+    database.execute(f"INSERT INTO numbers VALUES ('a', {value})")
+    database.commit()
+    database.close()
+    assert Cache(path).get('a') is None
+
+
+def test_a_database_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text('no folder')
+    (tmp_path / 'folder').mkdir()
+    for path in (tmp_path / 'file' / 'x.sqlite', tmp_path / 'folder'):
+        cache = Cache(path)
+        cache.put({'a': SEVEN})
+        assert cache.get('a') is None
