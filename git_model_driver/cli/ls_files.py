@@ -15,9 +15,9 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import oid as oids
 from git_model_driver.core import words
 from git_model_driver.core.manifest import Entry
-from git_model_driver.filters import worktree
+from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
-from git_model_driver.filters.worktree import Tracked
+from git_model_driver.filters.models import Tracked
 from git_model_driver.git import run as git
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
@@ -38,14 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with Filter() as filter_:
         found = _in_revision(args.revision, filter_) if args.revision else (
-            worktree.tracked(filter_.repository, filter_)
+            models.tracked(filter_.repository, filter_)
         )
-        models = [model for model in found if model.manifest]
+        shown = [model for model in found if model.manifest]
         if args.json:
-            documents = [_document(model, args) for model in models]
+            documents = [_document(model, args) for model in shown]
             print(json.dumps({'version': 1, 'models': documents}, indent=2))
             return 0
-        for model in models:
+        for model in shown:
             print(model.path if args.name_only else _line(model, args, filter_))
             if args.tensors and model.manifest:
                 for entry in model.manifest.tensors.values():
@@ -69,9 +69,9 @@ def _line(model: Tracked, args: argparse.Namespace, filter_: Filter) -> str:
     assert model.manifest
     top = filter_.repository.top
     mark = '*'
-    if worktree.missing(model.manifest, filter_.store):
+    if models.missing(model.manifest, filter_.store):
         mark = '~'
-    elif top is None or worktree.is_manifest(top / model.path):
+    elif top is None or models.is_manifest(top / model.path):
         mark = '-'
     blob = model.blob if args.long else model.blob[:10]
     line = f'{blob} {mark} {model.path}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 
 from git_model_driver.core.errors import MissingObject
-from git_model_driver.filters import worktree
+from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
 from git_model_driver.render.report import plural
 
@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with Filter() as filter_:
-        prefixes = worktree.prefixes_of(args.path, filter_.repository)
-        written, lacking = worktree.write_models(filter_.repository, filter_, prefixes)
+        prefixes = models.prefixes_of(args.path, filter_.repository)
+        written, lacking = models.write_models(filter_.repository, filter_, prefixes)
     if written:
         print(f'Wrote {plural(len(written), "model")}.')
     if lacking:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
-from git_model_driver.filters import worktree
+from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
 from git_model_driver.git import run
-from git_model_driver.git import worktree as git_worktree
+from git_model_driver.git import worktree
 
 STAGED, UNSTAGED, UNMERGED = 'staged', 'unstaged', 'unmerged'
 UNPUSHED, MISSING, RAW = 'unpushed', 'missing', 'raw'
@@ -41,11 +41,11 @@ def changes(filter_: Filter) -> Iterator[Change]:
     upstream = run.attempt('rev-parse', '--verify', '--quiet', '@{upstream}')
     if upstream.code == 0:
         yield from _between(UNPUSHED, filter_, 'diff', '@{upstream}', 'HEAD')
-    for path, _, manifest in worktree.tracked(filter_.repository, filter_):
+    for path, _, manifest in models.tracked(filter_.repository, filter_):
         if manifest is None:
             yield Change(RAW, 'M', path, 0, 0, 0)
             continue
-        oids = worktree.missing(manifest, filter_.store)
+        oids = models.missing(manifest, filter_.store)
         if oids:
             sizes = [e.nbytes for e in manifest.tensors.values() if e.oid in oids]
             total = len(set(manifest.oids))
@@ -93,9 +93,9 @@ def _unstaged(filter_: Filter) -> Iterator[Change]:
 
 
 def _unmerged(filter_: Filter) -> Iterator[Change]:
-    top = git_worktree.top_of(filter_.repository)
+    top = worktree.top_of(filter_.repository)
     paths = {
-        entry.path for entry in git_worktree.models(filter_.repository) if entry.stage
+        entry.path for entry in worktree.models(filter_.repository) if entry.stage
     }
     for path in sorted(paths):
         try:
