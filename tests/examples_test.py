@@ -23,7 +23,7 @@ def test_the_demo_runs_and_touches_nobodys_settings(pinned: Path) -> None:
     done = subprocess.run((sys.executable, DEMO), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, '')
     assert done.stdout.endswith('\nAll checks passed.\n')
-    assert done.stdout.count('\nok: ') == 12
+    assert done.stdout.count('\nok: ') == 13
     assert '$ git merge --no-edit ann\ncars.npz: 2 by linear\n' in done.stdout
     assert not list(pinned.iterdir())
 

@@ -39,7 +39,7 @@ SETTINGS = {
     'merge.model.recursive': 'model-virtual',
     'merge.model-virtual.name': 'common ancestors of models',
     'merge.model-virtual.driver': f'{_MERGE} --virtual {_SIDES}',
-    'diff.model.textconv': f'{_FIND} || exec cat "$1"; exec git-model textconv',
+    'diff.model.textconv': f'{_FIND} || exec cat -- "$1"; exec git-model textconv --',
     'diff.model.xfuncname': '^# git-model summary: (.*)$\n^tensor ([^ ]+)',
     'diff.model.wordRegex': '[^ ]+',
 }

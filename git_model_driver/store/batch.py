@@ -150,12 +150,14 @@ class Batch:
         for path in self._pending.values():
             if not flush_all:
                 _fsync(path)
-        folders = {self.root / 'objects'}
+        folders = {self.root, self.root / 'objects'}
         for oid in list(self._pending):
             digits = hex_of(oid)
             final = self.root / 'objects' / digits[:2] / digits[2:]
             final.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self._pending[oid], final)
+            path = self._pending[oid]
+            os.replace(path, final)
+            path.unlink(missing_ok=True)    # two links of one file: rename is a no-op
             del self._pending[oid]
             folders.add(final.parent)
         if not (flush_all and _syncfs(self.root)):
