@@ -38,7 +38,11 @@ def run(args: argparse.Namespace) -> int:
                 driver.run_virtual(call, filter_.store)
                 return 0
             outcome = driver.run(call, filter_.store)
-        except GitModelError as e:
+        except BaseException as e:
+            # Whatever it is: ours must not stay there as if it were the result.
+            driver.fall_back(call)
+            if not isinstance(e, GitModelError):
+                raise
             print(e, file=sys.stderr)
             hint = f'then merge it again with "git checkout -m -- {args.path}"'
             print(f'hint: {hint}', file=sys.stderr)

@@ -26,6 +26,9 @@ from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 
 _CRC = struct.Struct('<I')
+_LARGE = 4 << 30
+_MOST_REPETITION = 10_000
+_MOST_SUMS = 8      # a ZIP member has its CRC-32 in two or three places
 
 
 class Sink(Protocol):
@@ -62,6 +65,7 @@ class Assembly:
                 f'get what is missing with "git model pull {self.path}"',
             )
         self.skeleton = self._find_skeleton()
+        self._check_proportions()
         self._starts = [0, *accumulate(s.length for s in self.skeleton.segments)]
         for segment in self.skeleton.segments:
             if isinstance(segment, Slot):
@@ -72,6 +76,25 @@ class Assembly:
             if oid not in self._checked:
                 self._verify(oid)
 
+    def _check_proportions(self) -> None:
+        """Refuse what a hostile manifest blows up out of next to nothing."""
+        size = self.skeleton.size
+        covered = sum(s.covered for s in self.skeleton.segments if isinstance(s, Crc32))
+        if covered > _MOST_SUMS * size:
+            raise self._disagrees('(a checksum)')
+        if size > _LARGE:
+            unique = sum(self._nbytes(oid) for oid in set(self.manifest.oids))
+            if size > unique * _MOST_REPETITION:
+                raise ManifestError(
+                    f"'{self.path}' would be {size} bytes made of {unique}: refused",
+                    'no model is that repetitive; see it with '
+                    f'"git show HEAD:{self.path}"',
+                )
+
+    def _nbytes(self, oid: Oid) -> int:
+        with self.store.open(oid) as file:
+            return file.nbytes
+
     def _find_skeleton(self) -> Skeleton:
         manifest = self.manifest
         if manifest.format == OPAQUE:
@@ -79,6 +102,8 @@ class Assembly:
             slots = (Slot(str(i), chunk.nbytes) for i, chunk in chunks)
             return Skeleton(tuple(slots), memoryview(b''))
         if manifest.skeleton is not None:
+            if self._nbytes(manifest.skeleton.oid) != manifest.skeleton.nbytes:
+                raise self._disagrees('(the skeleton)')
             return skeletons.parse(self.store.read(manifest.skeleton.oid))
         form = registry.find(manifest.format)
         write = canonical_writer(form)

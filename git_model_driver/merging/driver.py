@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
-from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.git import operation
 from git_model_driver.merging import conflicts
@@ -42,13 +41,9 @@ class Outcome(NamedTuple):
 
 def run(call: Call, store: Store) -> Outcome:
     """Merge as the rules say, write the result."""
-    try:
-        versions = read_versions(call)
-        rules = load(operation.current(call.path))
-        merged = merge(versions, rules.choose, store)
-    except GitModelError:
-        fall_back(call)
-        raise
+    versions = read_versions(call)
+    rules = load(operation.current(call.path))
+    merged = merge(versions, rules.choose, store)
     if merged.reasons:
         text = conflicts.render(merged, versions, call.labels)
     else:

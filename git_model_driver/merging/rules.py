@@ -24,7 +24,7 @@ from git_model_driver.merging.methods import PICKS
 FILE = '.gitmodel'
 _NAMES = ('merge', 'apply')
 _NUMBERS = frozenset().union(*(m.PARAMETERS for m in METHODS.values()))
-_NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,3})?|[0-9]+/[0-9]+')
+_NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,2})?|[0-9]+/[0-9]+')
 _SECTION = re.compile(r'\s*\[\s*model(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]', re.IGNORECASE)
 
 

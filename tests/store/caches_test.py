@@ -97,6 +97,18 @@ def test_a_damaged_entry_is_as_good_as_none(cache: StatCache, damage: bytes) -> 
     assert cache.get('a', stat()) == b'text'
 
 
+def test_an_entry_cut_short_is_as_good_as_none(cache: StatCache) -> None:
+    """As a power failure may leave it: a part of a manifest is no manifest."""
+    cache.put('a', stat(), b'git-model manifest v1\nand\nmore\n')
+    file, = cache.folder.iterdir()
+    data = file.read_bytes()
+    for size in range(len(data)):
+        file.write_bytes(data[:size])
+        assert cache.get('a', stat()) is None
+    file.write_bytes(data[:-9] + bytes(9))
+    assert cache.get('a', stat()) is None
+
+
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / 'file').write_text('no folder')
     cache = StatCache(tmp_path / 'file')
