@@ -90,7 +90,7 @@ install_program() {
     # A copy, because setuptools writes into the folder that it builds from.
     build=$(mktemp -d)
     trap 'rm -rf "$build"' EXIT
-    trap 'exit 130' HUP INT TERM
+    trap 'exit 130' HUP INT PIPE TERM
     (cd "$here" && cp -R git_model_driver hooks man pyproject.toml setup.cfg README.md \
         "$build")
     chmod -R u+w "$build"
@@ -98,6 +98,7 @@ install_program() {
         "$build" || fail 1 'pip could not install the package (its message is above)' \
         'it needs the network this once, to get NumPy, ml_dtypes and xxhash' \
         'for a proxy set HTTPS_PROXY, for a mirror PIP_INDEX_URL; then run it again'
+    rm -rf "$build"
     say "$stamp" > "$venv/installed"
     say "Installed $("$venv/bin/git-model" --version)."
 }
