@@ -10,6 +10,7 @@ import math
 import os
 import random
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +30,7 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
 
     @property
-    def count(self) -> int:
+    def elements(self) -> int:
         return math.prod(self.shape)
 
 
@@ -68,14 +69,14 @@ class Model:
     def __init__(self, nbytes: int) -> None:
         self.tensors = tensors(nbytes)
         self.header = _header(self.tensors)
-        self.nbytes = len(self.header) + 4 * sum(t.count for t in self.tensors)
+        self.nbytes = len(self.header) + 4 * sum(t.elements for t in self.tensors)
 
     def write(self, path: Path, seed: int = 0) -> None:
         rng = numpy.random.default_rng(seed)
         with open(path, 'wb') as file:
             file.write(self.header)
             for tensor in self.tensors:
-                for count in _blocks(tensor.count):
+                for count in _blocks(tensor.elements):
                     values = rng.standard_normal(count, numpy.float32)
                     file.write((values * numpy.float32(_SIGMA)).data)
         with safe_open(path, 'numpy') as file:
@@ -90,8 +91,9 @@ class Model:
                  for _ in range(1000)]
         return sorted(min(draws, key=lambda draw: abs(self.size(draw) - wanted)))
 
-    def size(self, names: Collection[str]) -> int:
-        return 4 * sum(t.count for t in self.tensors if t.name in names)
+    def size(self, names: Iterable[str]) -> int:
+        wanted = set(names)
+        return 4 * sum(t.elements for t in self.tensors if t.name in wanted)
 
     def train(self, path: Path, names: Collection[str], seed: int) -> None:
         """Change these tensors in place, a little, as further training does."""
@@ -100,12 +102,12 @@ class Model:
         with open(path, 'r+b') as file:
             for tensor in self.tensors:
                 file.seek(at)
-                for count in _blocks(tensor.count if tensor.name in names else 0):
+                for count in _blocks(tensor.elements if tensor.name in names else 0):
                     old = numpy.frombuffer(file.read(4 * count), numpy.float32)
                     drift = rng.standard_normal(count, numpy.float32)
                     file.seek(-4 * count, os.SEEK_CUR)
                     file.write((old + drift * numpy.float32(_DRIFT)).data)
-                at += 4 * tensor.count
+                at += 4 * tensor.elements
 
 
 def _blocks(count: int) -> Iterator[int]:

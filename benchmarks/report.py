@@ -27,16 +27,16 @@ def wall(sample: Sample) -> float:
     return sample.wall
 
 
-def peak(sample: Sample) -> float:
-    return max(sample.peak.values(), default=0)
-
-
 def of_git(sample: Sample) -> float:
     return sample.peak.get(measure.GIT, 0)
 
 
 def of_filter(sample: Sample) -> float:
     return sample.peak.get(measure.FILTER, 0)
+
+
+def together(sample: Sample) -> float:
+    return sum(sample.peak.values())
 
 
 class Results:

@@ -61,7 +61,7 @@ def _diff(
         kept and smudges.nbytes < 0.01 * world.model.nbytes,
     )
     wall = results.get(scenario.WARM, OURS, report.wall) or 0
-    peak = results.get(scenario.WARM, OURS, report.peak) or 0
+    peak = results.get(scenario.WARM, OURS, report.together) or 0
     yield Target(
         'diff of two commits, statistics cached: under 1 s and 200 MB',
         f'{wall:.2f} s, {peak / MB:.0f} MB', wall < 1 and peak < 200 * MB,

@@ -23,6 +23,7 @@ VERBS = {
     'resolve': ('resolve', 'settle tensors that a merge left in conflict'),
     'checkout': ('checkout', 'turn manifests in the worktree into models'),
     'pull': ('pull', 'get missing tensors, then check out'),
+    'push': ('push', 'send tensors that git push did not'),
     'fsck': ('fsck', 'check manifests and the store'),
     'env': ('env', 'show what is installed and where from'),
     'version': ('version', 'print the version'),

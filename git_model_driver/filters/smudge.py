@@ -72,6 +72,7 @@ class Assembly:
                 self._check_slot(segment)
             elif isinstance(segment, Crc32) and segment not in self._sums:
                 self._sums[segment] = _CRC.pack(self._crc32(segment))
+        self._check_all_placed()
         for oid in self.manifest.oids:
             if oid not in self._checked:
                 self._verify(oid)
@@ -122,6 +123,14 @@ class Assembly:
             return self.manifest.tensors[slot.name].oid
         except KeyError:
             raise self._disagrees(slot.name) from None
+
+    def _check_all_placed(self) -> None:
+        """A tensor that goes nowhere would be lost: the manifest was put together."""
+        slots = [s for s in self.skeleton.segments if isinstance(s, Slot)]
+        placed = {self._oid(slot) for slot in slots}
+        for entry in self.manifest.tensors.values():
+            if entry.nbytes and entry.oid not in placed:
+                raise self._disagrees(entry.name)
 
     def _check_slot(self, slot: Slot) -> None:
         with self.store.open(self._oid(slot)) as file:

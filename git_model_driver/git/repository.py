@@ -13,6 +13,7 @@ from git_model_driver.git import run
 _OF_PATH = re.compile(r' of (.+)$', re.MULTILINE)
 _REMOTE_URL = r'^remote\..*\.url$'
 _DEEPEST_ALTERNATE = 5      # as in git
+_MOST_HOPS = 3
 
 
 class Repository(NamedTuple):
@@ -73,18 +74,32 @@ def _alternates(objects: Path, depth: int) -> Iterator[Path]:
 
 
 def neighbour_stores(repository: Repository) -> list[Path]:
-    """Stores of the remotes, and of what was last fetched, on this machine."""
+    """Stores of the remotes, and of what was last fetched, on this machine.
+
+    A remote that has no tensors itself (a mirror) has remotes of its own.
+    """
     base = repository.top or repository.git_dir
-    stores: dict[Path, None] = {}
-    for url in (*_remote_urls(), *_fetched_urls(repository)):
-        store = local_store(url, base)
-        if store is not None and store != repository.store_root:
-            stores[store] = None
-    return list(stores)
+    found: dict[Path, None] = {repository.common_dir: None}
+    urls = [*_remote_urls(), *_fetched_urls(repository)]
+    for _ in range(_MOST_HOPS):
+        new = {local_git_dir(url, base) for url in urls} - {None, *found}
+        urls, base = [], Path('/')
+        for git_dir in sorted(filter(None, new)):
+            found[git_dir] = None
+            urls += [
+                str(path) for url in _remote_urls('--file', f'{git_dir}/config')
+                if (path := local_git_dir(url, _base_of(git_dir)))
+            ]
+    return [git_dir / 'model' for git_dir in list(found)[1:]]
 
 
-def _remote_urls() -> list[str]:
-    records = run.attempt('config', '-z', '--get-regexp', _REMOTE_URL).out
+def _base_of(git_dir: Path) -> Path:
+    """Where relative addresses in a repository's configuration start."""
+    return git_dir.parent if git_dir.name == '.git' else git_dir
+
+
+def _remote_urls(*where: str) -> list[str]:
+    records = run.attempt('config', *where, '-z', '--get-regexp', _REMOTE_URL).out
     return [
         os.fsdecode(record.partition(b'\n')[2])
         for record in records.split(b'\0') if record

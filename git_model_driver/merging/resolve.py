@@ -19,10 +19,13 @@ from git_model_driver.merging.merge import SIDES
 from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.merge import find_layout
 from git_model_driver.merging.rules import Choice
+from git_model_driver.merging.threeway import Who
+from git_model_driver.merging.threeway import decide
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objects import Store
 
 _WHOLE: Key = ('format', '')
+_CHUNK: Key = ('chunk', '')
 _LAYOUT: Key = ('layout', '')
 
 
@@ -41,10 +44,45 @@ def name_of(key: Key) -> str:
 
 def listing(text: str, path: str) -> dict[str, str]:
     """Reason by name of every conflict in the text."""
-    return {
-        name_of(key): hunk.reason
-        for hunk in conflicts.parse(text, path).hunks for key in hunk.keys
-    }
+    versions = read_stages(path)
+    found = {}
+    for hunk in conflicts.parse(text, path).hunks:
+        if _is_whole(hunk):
+            found['the whole file'] = hunk.reason
+        else:
+            found.update({
+                name_of(key): hunk.reason for key in hunk.keys
+                if _decided(key, versions) is None
+            })
+    return found
+
+
+def _is_whole(hunk: Hunk) -> bool:
+    return any(key in hunk.keys for key in (_WHOLE, _CHUNK))
+
+
+def _decided(key: Key, versions: Versions) -> list[str] | None:
+    """The lines for what only one side changed; None where both did.
+
+    A text merge, by a host or without the driver, puts such lines between
+    markers with their neighbours.
+    """
+    word, name = key
+    if word == 'tensor':
+        entries = decide(*(side.tensors.get(name) for side in _three(versions)))
+        if entries.who is Who.BOTH:
+            return None
+        return [manifests.tensor_line(entries.value)] if entries.value else []
+    if word == 'meta':
+        values = decide(*(side.meta.get(name) for side in _three(versions)))
+        if values.who is Who.BOTH:
+            return None
+        return [] if values.value is None else [manifests.meta_line(name, values.value)]
+    return None
+
+
+def _three(versions: Versions) -> tuple[Manifest, Manifest, Manifest]:
+    return versions.ancestor, versions.ours, versions.theirs
 
 
 class Resolver:
@@ -59,7 +97,10 @@ class Resolver:
     def resolve(self, text: str, globs: Sequence[str]) -> Left:
         """Settle what matches a glob, or everything if there is none."""
         marked = conflicts.parse(text, self.path)
-        keys = [key for hunk in marked.hunks for key in hunk.keys]
+        keys = [
+            key for hunk in marked.hunks for key in hunk.keys
+            if _decided(key, self.versions) is None
+        ]
         for glob in globs:
             if not any(_matches(key, [glob]) for key in keys):
                 raise GitModelError(
@@ -79,12 +120,17 @@ class Resolver:
         return Left(self._finished(settled), {})
 
     def _settle(self, hunk: Hunk, globs: Sequence[str], batch: Batch) -> list[str]:
-        if _WHOLE in hunk.keys or ('chunk', '') in hunk.keys:
+        if _is_whole(hunk):
             return hunk.lines if globs else self._whole(hunk)
-        wanted = [key for key in hunk.keys if _matches(key, globs)]
-        lines = [line for key in wanted for line in self._line(key, hunk, batch)]
-        rest = hunk.only([key for key in hunk.keys if key not in wanted])
-        return lines + rest.lines if rest.keys else lines
+        lines: list[str] = []
+        left = []
+        for key in hunk.keys:
+            decided = _decided(key, self.versions)
+            if decided is None and not _matches(key, globs):
+                left.append(key)
+            else:
+                lines += self._line(key, batch) if decided is None else decided
+        return lines + hunk.only(left).lines if left else lines
 
     def _whole(self, hunk: Hunk) -> list[str]:
         if self.choice.method == 'ours':
@@ -100,7 +146,7 @@ class Resolver:
         head = 1 + len(manifests.COMMENT)
         return manifests.serialize(base).rstrip('\n').split('\n')[head:]
 
-    def _line(self, key: Key, hunk: Hunk, batch: Batch) -> list[str]:
+    def _line(self, key: Key, batch: Batch) -> list[str]:
         """The lines that settle a key: one, or none where the thing is absent."""
         if key == _LAYOUT:
             return ['layout canonical']     # found anew when all is settled

@@ -11,6 +11,8 @@ import os
 import secrets
 from pathlib import Path
 
+import xxhash
+
 # A file written to in the same tick of the clock as it was read may have changed
 # after the reading without a sign of it (Git's "racy" entries). Ticks of the
 # kernel are at most 10 ms, those of a file system without fractions 1 or 2 s.
@@ -35,7 +37,8 @@ class StatCache:
         """The manifest of the file at path if it is still the file we read."""
         try:
             head, _, manifest = self._file(path).read_bytes().partition(b'\n')
-            return manifest if json.loads(head) == _key(path, stat) else None
+            key = _key(path, stat, manifest)
+            return manifest if json.loads(head) == key else None
         except (OSError, ValueError):
             return None
 
@@ -45,7 +48,7 @@ class StatCache:
         temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}')
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            head = json.dumps(_key(path, stat)).encode()
+            head = json.dumps(_key(path, stat, manifest)).encode()
             temporary.write_bytes(head + b'\n' + manifest)
             if _is_racy(stat, temporary.stat().st_mtime_ns):
                 temporary.unlink()
@@ -55,9 +58,10 @@ class StatCache:
             return
 
 
-def _key(path: str, stat: os.stat_result) -> list[object]:
-    name = os.fsencode(path).hex()
-    return [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+def _key(path: str, stat: os.stat_result, manifest: bytes) -> list[object]:
+    """What must be the same; the sum tells an entry that a crash cut short."""
+    name, xxh = os.fsencode(path).hex(), xxhash.xxh3_64_hexdigest(manifest)
+    return [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, xxh]
 
 
 def _is_racy(stat: os.stat_result, now: int) -> bool:
