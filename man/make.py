@@ -54,6 +54,9 @@ EXAMPLES = {
     ),
     'checkout': (('git model checkout weights/', 'The models of one folder.'),),
     'pull': (('git model pull', 'After a clone, or a fetch.'),),
+    'push': (
+        ('git model push origin', 'After "git push --no-verify", for instance.'),
+    ),
     'fsck': (
         ('git model fsck', 'Every version, and the whole store.'),
         ('git model fsck --manifests main..topic',
