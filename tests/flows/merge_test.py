@@ -394,3 +394,14 @@ def test_merging_sides_one_of_which_is_committed_raw_averages(repo: Repo) -> Non
     merge(repo)
     assert repo.manifest() == expected.manifest(**MERGED)
     assert repo.load() == MERGED
+
+
+def test_a_large_tensor_is_averaged_to_its_last_element(repo: Repo) -> None:
+    random = numpy.random.default_rng(1)
+    base, ours, theirs = random.standard_normal((3, 2_500_001), numpy.float32)
+    ours[::3] = base[::3]
+    repo.diverge({'x': base}, {'x': ours}, {'x': theirs})
+    merge(repo)
+    mean = ours * numpy.float32(0.5) + theirs * numpy.float32(0.5)
+    assert repo.manifest() == expected.manifest(x=mean)
+    assert expected.array(mean).tobytes() in repo.read('m.safetensors')

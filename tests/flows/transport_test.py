@@ -258,3 +258,18 @@ def test_git_replace_and_notes_and_describe_know_nothing_of_models(told: Repo) -
     told.git('notes', 'add', '-m', 'fine', f'main:{M}')
     assert told.git('notes', 'show', f'main:{M}') == 'fine\n'
     assert told.status() == ''
+
+
+def test_a_mirror_serves_what_its_source_has(told: Repo, tmp_path: Path) -> None:
+    told.git('clone', '-q', '--mirror', '.', '../mirror.git')
+    clone = told.clone(tmp_path / 'clone', url='../mirror.git')
+    assert clone.sha256(M) == told.sha256(M)
+
+
+def test_tensors_can_be_sent_after_the_commits(told: Repo, tmp_path: Path) -> None:
+    told.git('init', '-q', '--bare', '-b', 'main', '../new.git')
+    told.git('remote', 'add', 'new', '../new.git')
+    told.git('push', '-q', '--no-verify', 'new', 'main')
+    assert stored(Repo(tmp_path / 'new.git')) == set()
+    told.git('model', 'push', 'new')
+    assert stored(Repo(tmp_path / 'new.git')) == EVERY

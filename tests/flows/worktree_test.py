@@ -1,6 +1,7 @@
 """Every command of Git that moves models between commits, index and worktree."""
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -317,3 +318,64 @@ def test_git_can_be_told_where_the_repository_is(told: Told) -> None:
     told.save(M, x=9.0)
     told.git('-C', '..', 'commit', '-q', '-a', '-m', 'outside', env=place)
     assert told.manifest() == expected.manifest(x=9.0)
+
+
+def test_single_tensors_can_be_staged_and_undone(repo: Repo) -> None:
+    names = [f'layer.{number}.w' for number in range(10)]
+    old = {name: 1.0 for name in names}
+    new = {**old, names[1]: 4.0, names[8]: 8.0}
+    repo.save(M, **old)
+    repo.commit('old')
+    repo.save(M, **new)
+    # "git add -p" shows manifests: a hunk is a tensor.
+    repo.git('add', '-p', input=b's\ny\nn\n')
+    assert repo.status() == f'MM {M}\n'
+    staged = repo.git('diff', '--cached', '-U0').splitlines()[-2:]
+    assert staged == [
+        f'-{expected.shown(names[1], 1.0)}'.strip(),
+        f'+{expected.shown(names[1], 4.0)}'.strip(),
+    ]
+    assert repo.load() == new
+    repo.git('checkout', '-p', input=b'y\n')
+    assert repo.load() == {**old, names[1]: 4.0}
+    assert repo.status() == f'M  {M}\n'
+
+
+def test_links_and_modes_are_gits(told: Told) -> None:
+    (told.path / 'link.safetensors').symlink_to(M)
+    (told.path / M).chmod(0o755)
+    assert 'old mode 100644\nnew mode 100755\n' in told.git('diff')
+    told.commit('link and mode')
+    assert told.git('show', 'HEAD:link.safetensors') == M
+    told.git('checkout', '-q', 'HEAD~1')
+    told.git('checkout', '-q', 'main')
+    assert os.readlink(told.path / 'link.safetensors') == M
+    assert os.access(told.path / M, os.X_OK)
+    told.is_second()
+    assert told.status() == ''
+
+
+def test_many_models_are_checked_out_in_parallel(repo: Repo) -> None:
+    names = [f'{number % 3}/{number}.safetensors' for number in range(20)]
+    repo.git('config', 'checkout.workers', '4')
+    repo.git('config', 'checkout.thresholdForParallelism', '1')
+    for name in names:
+        repo.save(name, x=[float(len(name))] * 1000, y=float(names.index(name)))
+    repo.commit('many')
+    digests = [repo.sha256(name) for name in names]
+    repo.git('checkout', '-q', 'HEAD~1')
+    assert not any((repo.path / name).exists() for name in names)
+    repo.git('checkout', '-q', 'main')
+    assert [repo.sha256(name) for name in names] == digests
+    assert repo.status() == ''
+
+
+@pytest.mark.parametrize('setting', ['core.autocrlf=true', 'core.eol=crlf'])
+def test_line_ends_are_left_alone(told: Told, setting: str) -> None:
+    told.git('config', *setting.split('='))
+    told.git('checkout', '-q', 'HEAD~1')
+    told.is_first()
+    told.save(M, x=7.0)
+    told.commit('third')
+    assert told.manifest() == expected.manifest(x=7.0)
+    assert told.status() == ''
