@@ -30,6 +30,9 @@ def run(args: argparse.Namespace) -> int:
     call = driver.Call(
         args.base, args.ours, args.theirs, args.path, _labels(args),
     )
+    replayed = driver.replay(call)
+    if replayed is not None:
+        return 0 if replayed else 1
     with Filter() as filter_:
         try:
             for side in call[:3]:

@@ -82,7 +82,9 @@ def parse(data: bytes) -> Skeleton:
     return Skeleton(segments, literals)
 
 
-def _segments(rows: list[list[object]]) -> tuple[Segment, ...]:
+def _segments(rows: object) -> tuple[Segment, ...]:
+    if not isinstance(rows, list):
+        raise ValueError('no list')
     segments: list[Segment] = []
     literal = 0
     for kind, *rest in rows:

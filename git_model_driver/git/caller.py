@@ -30,6 +30,15 @@ def git_pid() -> int | None:
     return None
 
 
+def arguments() -> list[str]:
+    """The arguments of the calling git, or none."""
+    try:
+        with open(f'/proc/{git_pid()}/cmdline', 'rb') as file:
+            return os.fsdecode(file.read()).split('\0')
+    except OSError:
+        return []
+
+
 def wants_textconv(path: str) -> bool:
     """Whether git is about to hand what we smudge to a textconv.
 

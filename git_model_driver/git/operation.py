@@ -1,17 +1,21 @@
 """What git is doing when it calls the merge driver.
 
 ``merge`` combines two versions; ``apply`` carries a change over to another
-version (rebase, cherry-pick, revert, stash, am -3, checkout -m): see DESIGN in
+version (rebase, cherry-pick, revert, stash, am -3, checkout -m): see
 docs/decisions/0005-merge-or-apply.md for how they are told apart.
 """
 from __future__ import annotations
 
 import os
+import re
 
+from git_model_driver.git import caller
 from git_model_driver.git import run
 
 MERGE = 'merge'
 APPLY = 'apply'
+_OPTION = re.compile(r'(?:-X|--strategy-option=)(ours|theirs)')
+_SIDE = re.compile(r'\b(ours|theirs)\b')
 
 
 def current(path: str) -> str:
@@ -22,6 +26,32 @@ def current(path: str) -> str:
         return APPLY
     # A rebase re-creates a merge, or "checkout -m <path>" redoes one.
     return MERGE if _exists('rebase-merge') or _is_unmerged(path) else APPLY
+
+
+def current_option() -> str | None:
+    """``ours`` or ``theirs`` where git was called with that strategy option.
+
+    The calling git's arguments have it, and a rebase notes it for its next steps.
+    Where neither can be read, there is none.
+    """
+    found = _SIDE.findall(_rebase_options())
+    words = iter(caller.arguments())
+    for word in words:
+        if word in ('-X', '--strategy-option'):
+            word = f'-X{next(words, "")}'
+        option = _OPTION.fullmatch(word)
+        if option:
+            found.append(option[1])
+    return found[-1] if found else None
+
+
+def _rebase_options() -> str:
+    name = run.text('rev-parse', '--git-path', 'rebase-merge/strategy_opts')
+    try:
+        with open(name, encoding='utf-8', errors='replace') as file:
+            return file.read()
+    except OSError:
+        return ''
 
 
 def _exists(name: str) -> bool:

@@ -6,6 +6,7 @@ result file together with a conflict's exit code.
 """
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,22 @@ def run(call: Call, store: Store) -> Outcome:
         text = manifests.serialize(merged.manifest)
     call.ours.write_bytes(text.encode())
     return Outcome(merged.reasons, dict(merged.counts))
+
+
+def replay(call: Call) -> bool | None:
+    """Whether a recorded resolution fits; None unless ``git rerere`` asks for one.
+
+    It calls the driver with the conflict as it was recorded for base, that of now
+    for ours, and the file that settled it, as it lay in the worktree, for theirs.
+    """
+    base, ours = call.base.read_bytes(), call.ours.read_bytes()
+    if not manifests.is_manifest(ours) or not (
+        manifests.has_conflict(ours.decode('utf-8', 'replace'))
+    ):
+        return None
+    if base == ours:
+        shutil.copyfile(call.theirs, call.ours)
+    return base == ours
 
 
 def run_virtual(call: Call, store: Store) -> None:

@@ -18,13 +18,14 @@ from typing import NamedTuple
 from git_model_driver.core.errors import RuleError
 from git_model_driver.git import run
 from git_model_driver.git.operation import MERGE
+from git_model_driver.git.operation import current_option
 from git_model_driver.merging.methods import METHODS
 from git_model_driver.merging.methods import PICKS
 
 FILE = '.gitmodel'
 _NAMES = ('merge', 'apply')
 _NUMBERS = frozenset().union(*(m.PARAMETERS for m in METHODS.values()))
-_NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,2})?|[0-9]+/[0-9]+')
+_NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,2})?|[0-9]+/0*[1-9][0-9]*')
 _SECTION = re.compile(r'\s*\[\s*model(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]', re.IGNORECASE)
 
 
@@ -111,7 +112,7 @@ def _check(rule: Rule) -> None:
 
 
 def is_number(text: str) -> bool:
-    return _NUMBER.fullmatch(text) is not None and not text.endswith('/0')
+    return _NUMBER.fullmatch(text) is not None
 
 
 def _suggestion(word: str, known: Sequence[str]) -> str:
@@ -123,7 +124,13 @@ def _suggestion(word: str, known: Sequence[str]) -> str:
 
 def load(operation: str) -> Rules:
     """The rules in force here. Raises RuleError."""
-    return Rules([*_from_head(), *_from_config()], operation)
+    return Rules([*_from_head(), *_from_config(), *_from_option()], operation)
+
+
+def _from_option() -> list[Rule]:
+    """``-X ours`` and ``-X theirs``, which git tells no driver."""
+    side = current_option()
+    return [Rule('*', key, side, f'-X {side}') for key in _NAMES] if side else []
 
 
 def _from_head() -> list[Rule]:
@@ -133,9 +140,10 @@ def _from_head() -> list[Rule]:
         return []       # no commit yet, or no such file in it
     listed = run.attempt('config', '--blob', name, '-z', '--list')
     if listed.code:
-        said = listed.err.decode(errors='replace').strip()
+        said = listed.err.decode(errors='replace').partition('\n')[0]
+        said = said.removeprefix('fatal: ').removeprefix('error: ')
         raise RuleError(
-            f"{FILE} cannot be read: {said.removeprefix('fatal: ')}",
+            f'{FILE} cannot be read: {said}',
             f'see the line with "git show {name}"',
         )
     text = os.fsdecode(blob.out)

@@ -459,3 +459,18 @@ def test_one_models_conflict_leaves_the_others_merged(repo: Repo) -> None:
 def test_the_list_of_models_leaves_out_one_in_conflict(conflicted: Repo) -> None:
     listed = json.loads(conflicted.git('model', 'ls-files', '--json'))
     assert listed['models'] == []
+
+
+def test_rerere_replays_a_resolution(repo: Repo) -> None:
+    repo.git('config', 'rerere.enabled', 'true')
+    repo.diverge(*({'x': numpy.array([number])} for number in (1, 2, 4)))
+    repo.git('merge', 'topic', code=1)
+    repo.git('model', 'resolve', '--theirs', M)
+    repo.git('commit', '-q', '-m', 'merged')
+    repo.git('reset', '-q', '--hard', 'HEAD~1')
+    done = repo.run('git', 'merge', 'topic', code=1)
+    assert f"Resolved '{M}' using previous resolution.\n" in done.err
+    assert repo.load() == {'x': [4]}
+    assert repo.status() == f'UU {M}\n'
+    repo.git('commit', '-q', '-a', '-m', 'merged')
+    assert repo.manifest() == expected.manifest(x=numpy.array([4]))
