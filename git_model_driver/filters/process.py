@@ -14,6 +14,7 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.smudge import Sink
 from git_model_driver.git import caller
+from git_model_driver.git import pktline
 from git_model_driver.git.pktline import ProtocolError
 from git_model_driver.git.pktline import Reader
 from git_model_driver.git.pktline import Writer
@@ -23,6 +24,8 @@ CAPABILITIES = ('clean', 'smudge', 'delay')
 
 def serve(stdin: int, stdout: int) -> None:
     """Answer git until it closes the pipe."""
+    pktline.widen(stdin)
+    pktline.widen(stdout)
     reader, writer = Reader(stdin), Writer(stdout)
     _shake_hands(reader, writer)
     with Filter() as filter_:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 MAX_DATA = 65516
 FLUSH = b'0000'
+_SET_PIPE_SIZE = 1031       # F_SETPIPE_SZ
+_PIPE_SIZE = 1 << 20
 
 
 class ProtocolError(Exception):
@@ -83,6 +86,14 @@ class Writer:
 
     def _write(self, data: bytes | memoryview) -> None:
         write_all(self._fd, data)
+
+
+def widen(fd: int) -> None:
+    """Let a pipe hold more than the one packet that fills it (Linux)."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.fcntl(fd, _SET_PIPE_SIZE, _PIPE_SIZE)
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
