@@ -1,0 +1,79 @@
+"""The rule before every method."""
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_model_driver.merging.threeway import Decision
+from git_model_driver.merging.threeway import Who
+from git_model_driver.merging.threeway import decide
+from git_model_driver.merging.threeway import decide_all
+from tests.testing.properties import PROPERTY
+
+values = st.none() | st.integers(0, 3)
+sides = st.dictionaries(st.sampled_from('abcd'), st.integers(0, 3))
+SWAPPED = {Who.OURS: Who.THEIRS, Who.THEIRS: Who.OURS}
+
+
+@pytest.mark.parametrize(('base', 'ours', 'theirs', 'who', 'value'), [
+    (1, 1, 1, Who.NEITHER, 1),
+    (None, None, None, Who.NEITHER, None),
+    (1, 2, 1, Who.OURS, 2),
+    (1, 1, 2, Who.THEIRS, 2),
+    (1, 2, 2, Who.SAME, 2),
+    (None, 2, 2, Who.SAME, 2),
+    (None, 2, None, Who.OURS, 2),
+    (None, None, 2, Who.THEIRS, 2),
+    (1, None, 1, Who.OURS, None),
+    (1, 1, None, Who.THEIRS, None),
+    (1, None, None, Who.SAME, None),
+    (1, 2, 3, Who.BOTH, None),
+    (None, 2, 3, Who.BOTH, None),
+    (1, None, 3, Who.BOTH, None),
+    (1, 2, None, Who.BOTH, None),
+])
+def test_a_change_of_one_side_is_that_sides(
+    base: int | None, ours: int | None, theirs: int | None, who: Who, value: int | None,
+) -> None:
+    assert decide(base, ours, theirs) == Decision(who, value)
+
+
+@PROPERTY
+@given(values, values, values)
+def test_swapping_the_sides_swaps_the_answer(
+    base: int | None, ours: int | None, theirs: int | None,
+) -> None:
+    who, value = decide(base, ours, theirs)
+    assert decide(base, theirs, ours) == Decision(SWAPPED.get(who, who), value)
+
+
+@PROPERTY
+@given(values, values)
+def test_merging_with_oneself_or_with_the_base_changes_nothing(
+    base: int | None, ours: int | None,
+) -> None:
+    assert decide(base, ours, ours).value == ours
+    assert decide(base, ours, base).value == ours
+    assert decide(base, base, ours).value == ours
+    assert decide(ours, ours, base).value == base
+
+
+@PROPERTY
+@given(values, values, values)
+def test_only_a_change_on_both_sides_is_open(
+    base: int | None, ours: int | None, theirs: int | None,
+) -> None:
+    who, _ = decide(base, ours, theirs)
+    assert (who is Who.BOTH) == (len({base, ours, theirs}) == 3)
+
+
+@PROPERTY
+@given(sides, sides, sides)
+def test_each_name_is_decided_by_itself(
+    base: dict[str, int], ours: dict[str, int], theirs: dict[str, int],
+) -> None:
+    found = decide_all(base, ours, theirs)
+    assert found.keys() == base.keys() | ours.keys() | theirs.keys()
+    for name, decision in found.items():
+        assert decision == decide(base.get(name), ours.get(name), theirs.get(name))
