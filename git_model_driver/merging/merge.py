@@ -94,11 +94,11 @@ def merge(versions: Versions, choose: Choose, store: Store) -> Merged:
     _merge_meta(versions, merged)
     decisions = decide_all(base.tensors, ours.tensors, theirs.tensors)
     with store.batch() as batch:
-        for name, (who, entry) in decisions.items():
-            merged.counts[who.value] += 1
-            if entry is not None:
-                merged.tensors[name] = entry
-            elif who is Who.BOTH:
+        for name, decision in decisions.items():
+            merged.counts[decision.who.value] += 1
+            if decision.value is not None:
+                merged.tensors[name] = decision.value
+            elif decision.who is Who.BOTH:
                 sides = tuple(side.tensors.get(name) for side in (base, ours, theirs))
                 _settle(name, sides, choose(name), merged, store, batch)
     try:
@@ -127,10 +127,10 @@ def _not_mergeable(versions: Versions) -> str | None:
 
 def _merge_meta(versions: Versions, merged: Merged) -> None:
     base, ours, theirs = versions.ancestor, versions.ours, versions.theirs
-    for key, (who, value) in decide_all(base.meta, ours.meta, theirs.meta).items():
-        if value is not None:
-            merged.meta[key] = value
-        elif who is Who.BOTH:
+    for key, decision in decide_all(base.meta, ours.meta, theirs.meta).items():
+        if decision.value is not None:
+            merged.meta[key] = decision.value
+        elif decision.who is Who.BOTH:
             merged.meta_conflicts[key] = 'both sides changed it'
 
 

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Generic
-from typing import NamedTuple
 from typing import Optional
 from typing import TypeVar
 
@@ -23,7 +23,8 @@ class Who(Enum):
     BOTH = 'both'
 
 
-class Decision(NamedTuple, Generic[Value]):
+@dataclass(frozen=True)
+class Decision(Generic[Value]):
     """``value`` is None where the thing is absent, and for BOTH."""
 
     who: Who
