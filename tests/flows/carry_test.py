@@ -363,3 +363,25 @@ def test_merge_tree_tells_of_a_conflict(stuck: Repo) -> None:
     tree = done.out.splitlines()[0]
     assert '\n<<<<<<< ' in stuck.manifest(revision=tree)
     assert stuck.status() == ''
+
+
+def test_one_side_of_a_merge_can_be_picked(diverged: Repo) -> None:
+    diverged.git('branch', 'other', 'main~1')
+    diverged.git('merge', '-q', 'topic', '-m', 'merged')
+    diverged.git('checkout', '-q', 'other')
+    diverged.save(M, a=2.0, b=[1.0, 2.0], c=[10.0])
+    diverged.commit('other')
+    diverged.git('cherry-pick', '-m', '1', 'main')
+    # What the merge changed of ours: a by 4, b from [3, 2] to [2.5, 3].
+    has(diverged, a=6.0, b=[0.5, 3.0], c=[10.0])
+
+
+def test_reverting_the_commit_that_added_a_model_deletes_it(repo: Repo) -> None:
+    repo.save(M, x=1.0)
+    repo.commit('add')
+    digest = repo.sha256(M)
+    repo.git('revert', '--no-edit', 'HEAD')
+    assert not (repo.path / M).exists()
+    repo.git('revert', '--no-edit', 'HEAD')
+    assert repo.sha256(M) == digest
+    assert repo.status() == ''
