@@ -103,7 +103,9 @@ def sizes(facts: Mapping[str, Mapping[str, object]], results: Results) -> str:
 def legend(results: Results) -> str:
     lines = [
         'CPU is that of git and of every process it starts. git itself holds a '
-        'smudged file in memory as a whole, whatever a filter does.',
+        'smudged file in memory as a whole, whatever a filter does. After a checkout '
+        'the model and the index bear the same second: git reads the model again at '
+        'the next checkout or status.',
     ]
     if LFS not in results.tools:
         lines.append(f'{LFS} is not on PATH: it was left out, and so are the ratios.')
