@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from git_model_driver.core import words
 from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
 from git_model_driver.render.report import plural
@@ -20,6 +21,8 @@ def run(args: argparse.Namespace) -> int:
     if written:
         print(f'Wrote {plural(len(written), "model")}.')
     for path in lacking:
-        print(f"warning: '{path}' stays a manifest: tensors are missing\n"
-              f'hint: get them with "git model pull {path}"', file=sys.stderr)
+        name = words.printable(path)
+        print(f"warning: '{name}' stays a manifest: tensors are missing\n"
+              f'hint: get them with "git model pull {words.shell(path)}"',
+              file=sys.stderr)
     return 1 if lacking else 0

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core import words
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import StoreError
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             for oid in needed if oid not in damaged and not store.has(oid)
         ]
     for problem in problems:
-        print(problem)
+        print(words.printable(problem))
     if problems:
         print(f'{plural(len(problems), "problem")} found')
         return 1

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps({'version': 1, 'models': documents}, indent=2))
             return 0
         for model in shown:
-            print(model.path if args.name_only else _line(model, args, filter_))
+            print(_line(model, args, filter_))
             if args.tensors and model.manifest:
                 for entry in model.manifest.tensors.values():
                     print(f'  {_tensor(entry, args.long)}')
@@ -67,6 +67,8 @@ def _in_revision(revision: str, filter_: Filter) -> list[Tracked]:
 
 def _line(model: Tracked, args: argparse.Namespace, filter_: Filter) -> str:
     assert model.manifest
+    if args.name_only:
+        return words.printable(model.path)
     top = filter_.repository.top
     mark = '*'
     if models.missing(model.manifest, filter_.store):
@@ -74,7 +76,7 @@ def _line(model: Tracked, args: argparse.Namespace, filter_: Filter) -> str:
     elif top is None or models.is_manifest(top / model.path):
         mark = '-'
     blob = model.blob if args.long else model.blob[:10]
-    line = f'{blob} {mark} {model.path}'
+    line = f'{blob} {mark} {words.printable(model.path)}'
     if args.size:
         count = plural(len(model.manifest.tensors), 'tensor')
         line += f'  {model.manifest.format}  {count}  {size(_nbytes(model))}'

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import io
 import os
 import sys
@@ -50,9 +51,10 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
+    codecs.register_error('git-model', _encode_anyway)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors='surrogateescape')    # paths need not be UTF-8
+            stream.reconfigure(errors='git-model')
     try:
         return _dispatch(arguments)
     except GitModelError as e:
@@ -71,6 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print('hint: this is a bug in git-model; to see where, set GIT_MODEL_TRACE=1',
               file=sys.stderr)
         return 128
+
+
+def _encode_anyway(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Paths need not be UTF-8, and names need not be in the terminal's encoding."""
+    assert isinstance(error, UnicodeEncodeError)
+    char = error.object[error.start]
+    if '\udc80' <= char <= '\udcff':
+        return bytes([ord(char) - 0xdc00]), error.start + 1
+    return f'\\u{ord(char):04x}', error.start + 1
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.filters.filter import Filter
 from git_model_driver.merging import driver
@@ -47,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
             if not isinstance(e, GitModelError):
                 raise
             print(e, file=sys.stderr)
-            hint = f'then merge it again with "git checkout -m -- {args.path}"'
-            print(f'hint: {hint}', file=sys.stderr)
+            again = f'git checkout -m -- {words.shell(args.path)}'
+            print(f'hint: then merge it again with "{again}"', file=sys.stderr)
             return 1
     for line in report.merged(args.path, outcome.counts, outcome.reasons):
         print(line, file=sys.stderr)

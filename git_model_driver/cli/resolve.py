@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.git import repository as repositories
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     text = _conflicted(top / path, path)
     if args.list:
         for name, reason in resolve.listing(text, path).items():
-            print(f'{name}: {reason}')
+            print(words.printable(f'{name}: {reason}'))
         return 0
     choice = Choice(args.method, _parameters(args), True, 'git model resolve')
     resolver = resolve.Resolver(path, choice, store_of(repository))
@@ -67,7 +68,7 @@ def _conflicted(file: Path, path: str) -> str:
             return text
     raise GitModelError(
         f"'{path}' has no conflict to settle",
-        f'make conflicts anew with "git checkout -m -- {path}"',
+        f'make conflicts anew with "git checkout -m -- {words.shell(path)}"',
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from git_model_driver.core import words
 from git_model_driver.filters import status
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.status import Change
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.porcelain:
         for change in changes:
             if change.section != status.UNPUSHED:
-                print(f'{_code(change)} {change.tensors} {change.nbytes} {change.path}')
+                path = words.printable(change.path)
+                print(f'{_code(change)} {change.tensors} {change.nbytes} {path}')
     else:
         _print(changes)
     return 0
@@ -64,7 +66,8 @@ def _print(changes: list[Change]) -> None:
         if rows:
             print(f'\n{heading}')
         for change in rows:
-            print(f'        {change.path:<24}  {_facts(change)}'.rstrip())
+            path = words.printable(change.path)
+            print(f'        {path:<24}  {_facts(change)}'.rstrip())
     if not changes:
         print('nothing to say about models')
 

@@ -17,6 +17,8 @@
 """
 from __future__ import annotations
 
+from git_model_driver.core.words import printable
+
 
 class GitModelError(Exception):
     """What failed, in Git's words; ``hint`` holds what to type next."""
@@ -25,8 +27,8 @@ class GitModelError(Exception):
 
     def __init__(self, message: str, *hint: str) -> None:
         super().__init__(message)
-        self.message = message
-        self.hints = hint
+        self.message = printable(message)
+        self.hints = tuple(map(printable, hint))
 
     def __str__(self) -> str:
         lines = [f'error: {self.message}', *(f'hint: {h}' for h in self.hints)]

@@ -146,11 +146,11 @@ def parse(data: bytes | str, path: str = '-') -> Manifest:
     if lines[0] != FIRST_LINE:
         raise _not_version_1(lines[0], path)
     if has_conflict(text):
-        n = conflict_count(text)
+        n, file = conflict_count(text), words.shell(path)
         raise ConflictMarkers(
             f"'{path}' has {n} conflict{'s' * (n != 1)} left to settle",
-            f'see them with "git model resolve --list {path}", settle them with '
-            f'"git model resolve --ours|--theirs|--base {path} [<tensor>...]"',
+            f'see them with "git model resolve --list {file}", settle them with '
+            f'"git model resolve --ours|--theirs|--base {file} [<tensor>...]"',
         )
     if lines[-1] != '':
         raise _damaged(path, f'line {len(lines)}: it is cut off')
@@ -177,7 +177,8 @@ def _damaged(path: str, what: str) -> ManifestError:
     return ManifestError(
         f"the manifest in '{path}' {what}",
         'it was probably edited by hand; the last good version is '
-        f'"git show HEAD:{path}", and "git checkout HEAD -- {path}" brings it back',
+        f'"git show {words.shell("HEAD:" + path)}", and '
+        f'"git checkout HEAD -- {words.shell(path)}" brings it back',
     )
 
 

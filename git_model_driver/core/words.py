@@ -15,6 +15,10 @@ _ESCAPED = re.compile(
     '[\x00-\x20"\\\\\x7f-\xa0\xad\u061c\u1680\u2000-\u200f\u2028-\u202f'
     '\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb]',
 )
+_UNSEEN = re.compile(
+    '[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]',
+)
+_PLAIN = re.compile(r'[\w@%+=:,./-]+')
 _DIGITS = re.compile('([0-9]+)')
 _GROUP = re.compile(r'(?:.*?[./])??[0-9]+(?=[./]|$)', re.DOTALL)
 
@@ -45,6 +49,20 @@ def decode(word: str) -> str:
         raise ValueError(word)
     text.encode()       # a lone surrogate is no text: UnicodeEncodeError
     return text
+
+
+def printable(text: str) -> str:
+    """For a terminal: what it would obey or not show is ``\\uXXXX``."""
+    return _UNSEEN.sub(_escape, text)
+
+
+def shell(text: str) -> str:
+    """One word of a command that a hint tells people to type."""
+    if text.startswith('-'):
+        text = f'./{text}'      # a file; no option
+    if _PLAIN.fullmatch(text):
+        return text
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def natural_key(name: str) -> NaturalKey:

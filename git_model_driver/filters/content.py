@@ -63,7 +63,7 @@ def _spool(scratch: Path) -> IO[bytes]:
 def _worktree_file(path: str, first: bytes) -> int | None:
     """An open descriptor of the worktree file if git is reading that, or None."""
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, 'O_NOFOLLOW', 0))
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     status = os.fstat(fd)

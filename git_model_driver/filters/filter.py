@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
@@ -81,30 +83,32 @@ class Filter:
 
     def _clean_model(self, path: str, packets: Iterable[bytes]) -> bytes:
         scratch = self.repository.store_root / 'tmp'
-        with content.receive(path, packets, scratch) as (source, stat):
-            text = self._take_apart(path, source, stat)
+        with content.receive(path, packets, scratch) as (source, status):
+            text = self._take_apart(path, source, status)
         return self._as_indexed(path, text)
 
     def _take_apart(
-        self, path: str, source: FileSource, stat: os.stat_result | None,
+        self, path: str, source: FileSource, status: os.stat_result | None,
     ) -> str:
         """The manifest of the worktree file, from the cache if it is not new."""
         cache = StatCache(self.repository.private / 'clean')
-        cached = cache.get(path, stat) if stat else None
+        cached = cache.get(path, status) if status else None
         if cached is not None:
             text = cached.decode()
             if all(map(self.store.has, manifests.oids_in(text))):
                 return text
         text = manifests.serialize(take_apart(source, self.store))
-        if stat:
-            cache.put(path, stat, text.encode())
+        if status:
+            cache.put(path, status, text.encode())
         return text
 
     def worktree_manifest(self, path: str) -> Manifest:
         """The manifest of what is in the worktree now; an empty one for a bad one."""
-        top = self.repository.top or Path()
+        file_name = (self.repository.top or Path()) / path
         try:
-            with open(top / path, 'rb') as file:
+            if not stat.S_ISREG(file_name.lstat().st_mode):
+                return Manifest('')
+            with open(file_name, 'rb') as file:
                 if manifests.is_manifest(file.read(len(manifests.MAGIC))):
                     file.seek(0)
                     return manifests.parse(file.read(), path)
@@ -162,14 +166,15 @@ class Filter:
     def _warn_of_raw(self, path: str, data: bytes) -> None:
         if data and not data.startswith(manifests.SUMMARY.encode()):
             print(
-                f"warning: '{path}' is committed as raw bytes ({len(data)} bytes), "
-                'not as a manifest\n'
-                f'hint: convert it from now on: git add --renormalize {path}',
+                f"warning: '{words.printable(path)}' is committed as raw bytes "
+                f'({len(data)} bytes), not as a manifest\n'
+                'hint: convert it from now on: '
+                f'git add --renormalize {words.shell(path)}',
                 file=sys.stderr,
             )
 
 
 def warn(error: GitModelError, consequence: str) -> None:
-    lines = [f'warning: {error.message}: {consequence}']
+    lines = [f'warning: {error.message}: {words.printable(consequence)}']
     lines += [f'hint: {hint}' for hint in error.hints]
     print('\n'.join(lines), file=sys.stderr)

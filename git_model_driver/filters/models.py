@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,8 @@ def tracked(repository: Repository, filter_: Filter) -> list[Tracked]:
 def is_manifest(file: Path) -> bool:
     """Whether the file stands for a model that was not written."""
     try:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            return False
         with open(file, 'rb') as opened:
             return manifests.is_manifest(opened.read(len(manifests.MAGIC)))
     except OSError:
@@ -45,7 +48,6 @@ def is_manifest(file: Path) -> bool:
 
 def missing(manifest: Manifest, store: Store) -> set[str]:
     """The oids of what cannot be had here."""
-    store.gather(manifest.oids)
     return {oid for oid in manifest.oids if not store.has(oid)}
 
 
@@ -63,13 +65,22 @@ def write_models(
     top = worktree.top_of(repository)
     ready: list[str] = []
     lacking: list[str] = []
-    for path, _, manifest in tracked(repository, filter_):
-        if manifest and below(path, prefixes) and is_manifest(top / path):
+    for path, blob, manifest in tracked(repository, filter_):
+        # A manifest that is not the index's is somebody's edit: it stays.
+        if manifest and below(path, prefixes) and (
+            _is_same(top / path, filter_.blob(blob))
+        ):
+            filter_.store.gather(manifest.oids)
             complete = not missing(manifest, filter_.store)
             (ready if complete else lacking).append(path)
     if ready:
         worktree.materialise(ready, top)
-    return [p for p in ready if not is_manifest(top / p)], lacking
+    written = [path for path in ready if not is_manifest(top / path)]
+    return written, lacking + [path for path in ready if path not in written]
+
+
+def _is_same(file: Path, data: bytes | None) -> bool:
+    return is_manifest(file) and file.read_bytes() == data
 
 
 def prefixes_of(paths: list[str], repository: Repository) -> list[str]:

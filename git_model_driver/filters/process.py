@@ -31,9 +31,12 @@ def serve(stdin: int, stdout: int) -> None:
     with Filter() as filter_:
         while True:
             try:
-                request = dict(line.split('=', 1) for line in reader.lines())
+                lines = reader.lines()
             except EOFError:
                 return
+            if not all('=' in line for line in lines):
+                raise ProtocolError(f'expected key=value, got {lines[:4]}')
+            request = dict(line.split('=', 1) for line in lines)
             _answer(filter_, request, reader, writer)
 
 

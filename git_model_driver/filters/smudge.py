@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from git_model_driver.core import skeleton as skeletons
+from git_model_driver.core import words
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import OPAQUE
@@ -62,7 +63,7 @@ class Assembly:
             raise MissingObject(
                 f"'{self.path}' has {n} tensor{'s' * (n != 1)} that "
                 f"{'are' if n != 1 else 'is'} not in the store",
-                f'get what is missing with "git model pull {self.path}"',
+                f'get what is missing with "git model pull {words.shell(self.path)}"',
             )
         self.skeleton = self._find_skeleton()
         self._check_proportions()
@@ -89,7 +90,7 @@ class Assembly:
                 raise ManifestError(
                     f"'{self.path}' would be {size} bytes made of {unique}: refused",
                     'no model is that repetitive; see it with '
-                    f'"git show HEAD:{self.path}"',
+                    f'"git show {words.shell("HEAD:" + self.path)}"',
                 )
 
     def _nbytes(self, oid: Oid) -> int:
@@ -112,7 +113,7 @@ class Assembly:
             raise ManifestError(
                 f"'{self.path}': '{manifest.format}' files have no canonical layout",
                 f'bring the last good version back with "git checkout HEAD -- '
-                f'{self.path}"',
+                f'{words.shell(self.path)}"',
             )
         return write(manifest)
 
@@ -140,7 +141,8 @@ class Assembly:
     def _disagrees(self, name: str) -> ManifestError:
         return ManifestError(
             f"'{self.path}': the layout and the tensor '{name}' do not fit together",
-            f'bring the last good version back with "git checkout HEAD -- {self.path}"',
+            f'bring the last good version back with "git checkout HEAD -- '
+            f'{words.shell(self.path)}"',
         )
 
     def _verify(self, oid: Oid) -> None:

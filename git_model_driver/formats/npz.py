@@ -58,8 +58,16 @@ def rebuild(manifest: Manifest, extent: Extents) -> bytes:
     where NumPy cannot hold a tensor.
     """
     archive = zipwrite.Writer()
+    files = set()
     for name in sorted(manifest.tensors, key=words.natural_key):
-        archive.add(_member(manifest.tensors[name], extent))
+        try:
+            member = _member(manifest.tensors[name], extent)
+        except zlib.error as e:
+            raise FormatError(f"'{name}' cannot be decompressed: {e}") from None
+        if member.file in files:
+            raise FormatError(f"two tensors would be '{member.file}' in the archive")
+        files.add(member.file)
+        archive.add(member)
     archive.finish()
     return skeletons.serialize(archive.segments, bytes(archive.literals))
 
@@ -86,6 +94,8 @@ def _inflated(chunks: Iterable[bytes | memoryview]) -> tuple[int, int]:
             piece = inflate.decompress(data, _PIECE)
             size, crc = size + len(piece), zlib.crc32(piece, crc)
             data = inflate.unconsumed_tail
+    if not inflate.eof:
+        raise FormatError('a compressed member is cut off')
     return size, crc
 
 

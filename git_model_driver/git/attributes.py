@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import run
 
 FILE = '.gitattributes'
@@ -29,7 +30,9 @@ def quoted(pattern: str, literal: bool = False) -> str:
     """
     if literal:
         pattern = _SPECIAL.sub(r'\\\1', pattern)
-    if re.search(r'[\s"\x00-\x1f]', pattern) or pattern.startswith(('#', '!')):
+        if pattern.startswith('!'):
+            pattern = '\\' + pattern    # git obeys no negative pattern
+    if re.search(r'[\s"\x00-\x1f]', pattern) or pattern.startswith('#'):
         escaped = pattern.replace('\\', '\\\\').replace('"', '\\"')
         escaped = escaped.replace('\t', '\\t').replace('\n', '\\n')
         return f'"{escaped}"'
@@ -37,7 +40,15 @@ def quoted(pattern: str, literal: bool = False) -> str:
 
 
 def add(pattern: str, file: Path) -> bool:
-    """Append a line; False if it is there already. ``pattern`` is quoted."""
+    """Append a line; False if it is there already. ``pattern`` is quoted.
+
+    Raises GitModelError for a symbolic link: git does not follow that either.
+    """
+    if file.is_symlink():
+        raise GitModelError(
+            f"'{file}' is a symbolic link, which git ignores",
+            f'replace it by a file: rm {file}',
+        )
     text = _read(file)
     if pattern in _ours(text):
         return False

@@ -6,11 +6,13 @@ and up to 65516 bytes; "0000" is a flush (gitprotocol-common(5)).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 
 MAX_DATA = 65516
 FLUSH = b'0000'
+_LENGTH = re.compile(rb'[0-9a-fA-F]{4}')
 _SET_PIPE_SIZE = 1031       # F_SETPIPE_SZ
 _PIPE_SIZE = 1 << 20
 
@@ -34,10 +36,9 @@ class Reader:
         head = self._file.read(4)
         if not head:
             raise EOFError
-        try:
-            length = int(head, 16)
-        except ValueError:
-            raise ProtocolError(f'{head!r} is no packet length') from None
+        if not _LENGTH.fullmatch(head):
+            raise ProtocolError(f'{head!r} is no packet length')
+        length = int(head, 16)
         if length == 0:
             return None
         data = self._file.read(length - 4) if length >= 4 else b''

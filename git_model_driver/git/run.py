@@ -1,7 +1,8 @@
 """Running git, and nothing else.
 
 Inside a filter, driver or hook the environment git gave us is passed on as it
-is: GIT_DIR, GIT_INDEX_FILE and GIT_CONFIG_PARAMETERS are part of the question.
+is: GIT_DIR, GIT_INDEX_FILE and GIT_CONFIG_PARAMETERS are part of the question. Only
+GIT_LITERAL_PATHSPECS and its like are not: we use magic in ours.
 """
 from __future__ import annotations
 
@@ -21,12 +22,16 @@ class Result(NamedTuple):
     err: bytes
 
 
+def _environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.endswith('_PATHSPECS')}
+
+
 def attempt(*args: str, input: bytes | None = None, cwd: PathLike = None) -> Result:
     """Run git and return what it did; a missing git is a GitError."""
     try:
         done = subprocess.run(
             ('git', *args), input=input, cwd=cwd, capture_output=True, check=False,
-            stdin=subprocess.DEVNULL if input is None else None,
+            stdin=subprocess.DEVNULL if input is None else None, env=_environment(),
         )
     except FileNotFoundError:
         raise GitError("'git' is not on PATH", 'install Git, then try again') from None

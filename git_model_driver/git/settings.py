@@ -2,7 +2,8 @@
 
 Commands use the bare name ``git-model``, so that they survive a moved virtual
 environment and are the same on every machine; ``~/.local/bin`` is searched too,
-because programs with a window often run git without it on PATH.
+because programs with a window often run git without it on PATH. PYTHONPATH is unset:
+with "." in it, a repository's own files would be imported, on every ``git status``.
 """
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from typing import NamedTuple
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import run
 
-_FIND = 'PATH="$PATH:$HOME/.local/bin"; command -v git-model >/dev/null'
+_FIND = (
+    'unset PYTHONPATH PYTHONHOME PYTHONSTARTUP; PATH="$PATH:$HOME/.local/bin"; '
+    'command -v git-model >/dev/null'
+)
 _MISSING = (
     "error: 'git-model' is not on PATH; this repository keeps its models with it"
 )

@@ -11,6 +11,8 @@ from git_model_driver.core.errors import UsageError
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
 
+_REGULAR_FILES = ('100644', '100755')     # no links, no submodules
+
 
 class Indexed(NamedTuple):
     """An entry of the index; the path is from the top of the worktree."""
@@ -40,7 +42,8 @@ def from_top(path: str, repository: Repository) -> str:
 def models(repository: Repository) -> list[Indexed]:
     """The entries of the index that the filter is responsible for."""
     records = run.zsplit('ls-files', '-s', '-z', '--', ':(top,attr:filter=model)')
-    return [_indexed(record) for record in records]
+    entries = map(_indexed, records)
+    return [entry for entry in entries if entry.mode in _REGULAR_FILES]
 
 
 def _indexed(record: bytes) -> Indexed:

@@ -197,6 +197,6 @@ def _entries(lines: list[str]) -> tuple[str, ...]:
 def _unbalanced(path: str, number: int) -> ManifestError:
     return ManifestError(
         f"the conflict markers in '{path}' line {number} do not match",
-        f'make them anew with "git checkout -m -- {path}"',
+        f'make them anew with "git checkout -m -- {words.shell(path)}"',
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.core.manifest import OPAQUE
@@ -90,6 +91,7 @@ class Resolver:
 
     def __init__(self, path: str, choice: Choice, store: Store) -> None:
         self.path = path
+        self.file = words.shell(path)       # in hints
         self.choice = choice
         self.store = store
         self.versions = read_stages(path)
@@ -105,7 +107,7 @@ class Resolver:
             if not any(_matches(key, [glob]) for key in keys):
                 raise GitModelError(
                     f"'{glob}' matches nothing that is in conflict in '{self.path}'",
-                    f'see what is with "git model resolve --list {self.path}"',
+                    f'see what is with "git model resolve --list {self.file}"',
                 )
         lines: list[str] = []
         with self.store.batch() as batch:
@@ -141,7 +143,7 @@ class Resolver:
         if self.choice.method != 'base' or base is None:
             raise UsageError(
                 f"'{self.path}' cannot be merged tensor by tensor",
-                f'take one side: git model resolve --ours|--theirs {self.path}',
+                f'take one side: git model resolve --ours|--theirs {self.file}',
             )
         head = 1 + len(manifests.COMMENT)
         return manifests.serialize(base).rstrip('\n').split('\n')[head:]
@@ -155,7 +157,8 @@ class Resolver:
         if key[0] != 'tensor':
             raise UsageError(
                 f"a method settles tensors, and '{name_of(key)}' is none",
-                f"take a side: git model resolve --ours {self.path} '{name_of(key)}'",
+                f'take a side: git model resolve --ours {self.file} '
+                f'{words.shell(name_of(key))}',
             )
         sides = [side.tensors.get(key[1]) if side else None for side in self.versions]
         base, ours, theirs = sides
@@ -167,7 +170,8 @@ class Resolver:
         except tensors.Unsettled as e:
             raise GitModelError(
                 f"'{key[1]}' in '{self.path}' cannot be merged: {e}",
-                f'take a side: git model resolve --ours|--theirs {self.path} {key[1]}',
+                f'take a side: git model resolve --ours|--theirs '
+                f'{self.file} {words.shell(key[1])}',
             ) from None
         return [manifests.tensor_line(entry)]
 
@@ -194,7 +198,7 @@ class Resolver:
         except tensors.Unsettled as e:
             raise GitModelError(
                 f"'{self.path}' cannot be put together from both sides: {e}",
-                f'take one side whole: git checkout --ours|--theirs {self.path}',
+                f'take one side whole: git checkout --ours|--theirs {self.file}',
             ) from None
         return manifests.serialize(
             Manifest(manifest.format, skeleton, manifest.meta, manifest.tensors),

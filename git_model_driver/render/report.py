@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from git_model_driver.core import words
+
 
 def plural(n: int, noun: str) -> str:
     return f'{n} {noun}{"s" * (n != 1)}'
@@ -20,12 +22,12 @@ def merged(
     said += [f'{n} {who}' for who, n in sorted(counts.items()) if who.startswith('by ')]
     if reasons:
         said.append(plural(len(reasons), 'conflict'))
-    lines = [f'{path}: {", ".join(said)}'] if said else []
-    lines += [f'  {name}: {why}' for name, why in reasons.items()]
+    lines = [f'{words.printable(path)}: {", ".join(said)}'] if said else []
+    lines += [f'  {words.printable(name)}: {why}' for name, why in reasons.items()]
     if reasons:
         lines.append(
             'hint: settle them with "git model resolve --ours|--theirs|--base '
-            f'{path} [<tensor>...]"',
+            f'{words.shell(path)} [<tensor>...]"',
         )
     return lines
 

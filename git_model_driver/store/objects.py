@@ -49,8 +49,11 @@ class Store:
         return object_path(self.root, oid)
 
     def has(self, oid: Oid) -> bool:
-        """Whether the object can be read, here or in another store."""
-        return self.has_own(oid) or self.find(oid) is not None
+        """Whether the object is here or in an alternate. Nothing is fetched."""
+        if self.has_own(oid):
+            return True
+        alternates, _ = self._look_around()
+        return any(object_path(root, oid).exists() for root in alternates)
 
     def has_own(self, oid: Oid) -> bool:
         digits = hex_of(oid)    # without pathlib: a model may have 100,000

@@ -474,3 +474,66 @@ def test_rerere_replays_a_resolution(repo: Repo) -> None:
     assert repo.status() == f'UU {M}\n'
     repo.git('commit', '-q', '-a', '-m', 'merged')
     assert repo.manifest() == expected.manifest(x=numpy.array([4]))
+
+
+def test_a_conflict_follows_a_rename(repo: Repo) -> None:
+    repo.diverge(BASE, {**OURS, 'a': float('nan')}, THEIRS)
+    (repo.path / 'sub').mkdir()
+    repo.git('mv', M, 'sub/n.safetensors')
+    repo.git('commit', '-q', '-m', 'rename')
+    repo.git('merge', '-q', 'topic', code=1)
+    assert repo.status() == 'UU sub/n.safetensors\n'
+    repo.git('-C', 'sub', 'model', 'resolve', '--theirs', 'n.safetensors')
+    assert repo.load('sub/n.safetensors') == {
+        'a': 5.0, 'b': [2.5, 3.0], 'c': [11.0], 'd': 9.0,
+    }
+    repo.git('commit', '-q', '-m', 'merged')
+    assert repo.status() == ''
+
+
+@pytest.mark.parametrize('command', [
+    ('reset',), ('reset', '-q', '--mixed', 'topic'), ('reset', '-q', '--', M),
+    ('restore', '--staged', M),
+])
+def test_a_reset_gives_a_conflict_up(
+    conflicted: Repo, command: tuple[str, ...],
+) -> None:
+    conflicted.git(*command)
+    # The markers are still in the worktree, as those of a text file would be.
+    assert conflicted.status() == f' M {M}\n'
+    assert conflicted.read(M).decode() == CONFLICTED
+    assert '<<<<<<<' in conflicted.git('diff')
+    conflicted.git('diff', '--stat')
+    for writer in (('add', M), ('commit', '-q', '-a', '-m', 'x'), ('update-index', M),
+                   ('add', '-u')):
+        conflicted.git(*writer, code=128)
+    assert conflicted.run('git', 'stash', code=None).code
+    assert conflicted.status() == f' M {M}\n'
+    conflicted.git('checkout', '-q', '--', M)
+    assert conflicted.load() == (THEIRS if 'topic' in command else OURS)
+
+
+@pytest.mark.parametrize('command', [
+    ('reset', '-q', '--hard'), ('reset', '-q', '--merge'), ('checkout', '-q', '-f'),
+    ('merge', '--abort'), ('merge', '--quit'),
+])
+def test_a_conflict_can_be_thrown_away(
+    conflicted: Repo, command: tuple[str, ...],
+) -> None:
+    conflicted.git(*command)
+    if command == ('merge', '--quit'):
+        assert conflicted.status() == f'UU {M}\n'
+        conflicted.git('checkout', '-q', 'HEAD', '--', M)
+    assert conflicted.load() == OURS
+    assert conflicted.status() == ''
+
+
+def test_another_index_takes_no_unsettled_model_either(conflicted: Repo) -> None:
+    other = {'GIT_INDEX_FILE': str(conflicted.path / '.git' / 'other')}
+    conflicted.git('read-tree', 'HEAD', env=other)
+    conflicted.git('add', M, code=128, env=other)
+    conflicted.git('diff', '--stat', env=other)
+    conflicted.save(M, a=1.0)
+    conflicted.git('add', M, env=other)
+    tree = conflicted.git('write-tree', env=other).strip()
+    assert conflicted.manifest(revision=tree) == expected.manifest(a=1.0)

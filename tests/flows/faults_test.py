@@ -10,7 +10,8 @@ import pytest
 
 from tests.testing.repository import Repo
 
-# Runs in every Python process that has its folder on PYTHONPATH.
+# Runs in every Python process that has its folder on PYTHONPATH: that of the
+# filter, by a program of its name that comes first on PATH.
 _KILL = '''
 import os, signal
 _calls = 0
@@ -43,7 +44,15 @@ def sabotage(tmp_path: Path, code: str) -> dict[str, str]:
     folder = tmp_path / 'sabotage'
     folder.mkdir(exist_ok=True)
     (folder / 'sitecustomize.py').write_text(code)
-    return {'PYTHONPATH': str(folder), 'PYTHONDONTWRITEBYTECODE': '1'}
+    program = folder / 'git-model'
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH={folder} exec {shutil.which("git-model")} "$@"\n',
+    )
+    program.chmod(0o755)
+    return {
+        'PATH': f'{folder}{os.pathsep}{os.environ["PATH"]}',
+        'PYTHONDONTWRITEBYTECODE': '1',
+    }
 
 
 def objects(repo: Repo) -> list[Path]:

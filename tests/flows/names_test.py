@@ -18,6 +18,11 @@ NAMES = [
 latin = b'caf\xe9.safetensors'.decode('utf-8', 'surrogateescape')
 
 
+def printed(name: str) -> str:
+    """As it is, but for what would move the cursor of a terminal."""
+    return ''.join(f'\\u{ord(c):04x}' if c < ' ' else c for c in name)
+
+
 @pytest.mark.parametrize('name', [*NAMES, latin], ids=ascii)
 @pytest.mark.usefixtures('everywhere')
 def test_a_model_of_any_name_lives_a_whole_life(
@@ -37,7 +42,7 @@ def test_a_model_of_any_name_lives_a_whole_life(
     assert repo.status() == ''
 
     listed = repo.git('model', 'ls-files', '--name-only')
-    assert listed == f'{name}\n'
+    assert listed == f'{printed(name)}\n'
     copy = repo.clone(tmp_path / 'copy')
     assert copy.sha256(name) == repo.sha256(name)
     assert copy.status() == ''
@@ -53,9 +58,9 @@ def test_a_conflict_in_a_model_of_any_name_can_be_settled(
     repo.diverge(*({'x': numpy.array([x])} for x in (1, 2, 4)), name=name)
     done = repo.run('git', 'merge', '-q', 'topic', code=1)
     assert 'Traceback' not in done.err
-    assert f'{name}: 1 conflict\n' in done.err
+    assert f'{printed(name)}: 1 conflict\n' in done.err
     done = repo.run('git', 'add', '.', code=128)
-    assert f"error: '{name}' has 1 conflict left to settle\n" in done.err
+    assert f"error: '{printed(name)}' has 1 conflict left to settle\n" in done.err
     repo.git('model', 'resolve', '--theirs', '--', f'./{name}')
     repo.git('commit', '-q', '-m', 'merged')
     assert repo.load(name) == {'x': [4]}
