@@ -54,6 +54,10 @@ EXAMPLES = {
     ),
     'checkout': (('git model checkout weights/', 'The models of one folder.'),),
     'pull': (('git model pull', 'After a clone, or a fetch.'),),
+    'fetch': (
+        ('git model fetch', 'Make a clone complete, as a backup is.'),
+        ('git model fetch ../theirs', 'After fetching commits from there.'),
+    ),
     'push': (
         ('git model push origin', 'After "git push --no-verify", for instance.'),
     ),

@@ -1,7 +1,9 @@
 """Check that manifests can be read and that their tensors are here and whole.
 
 All commits that a branch, tag, stash or reflog has, and the index, unless
-revisions are given. Exit code 1 if there is a problem. Nothing is changed.
+revisions are given. Exit code 1 if there is a problem. Nothing is changed without
+--repair, which moves damaged objects to damaged/ in the store and takes what is
+missing from remotes that are directories, alternates and the worktree.
 """
 from __future__ import annotations
 
@@ -15,6 +17,9 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
+from git_model_driver.filters import models
+from git_model_driver.filters.filter import Filter
+from git_model_driver.formats import registry
 from git_model_driver.git import history
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run as git
@@ -35,9 +40,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='check the store only')
 
 
+    parser.add_argument('--repair', action='store_true',
+                        help='set damaged objects aside and get what is missing')
+
+
 def run(args: argparse.Namespace) -> int:
-    repository = repositories.find()
-    store = store_of(repository)
+    code = _check(args)
+    if code and args.repair and not args.manifests:
+        _repair()
+        return _check(args)
+    return code
+
+
+def _repair() -> None:
+    with Filter() as filter_:
+        store = filter_.store
+        for oid, _ in list(_damaged(store)):
+            print(f'{oid}: moved to {store.set_aside(oid)}')
+        needed: dict[Oid, str] = {}
+        for found in _manifests([]):
+            _check_manifest(found, needed)
+        store.gather(needed)
+        for path, _, manifest in models.tracked(filter_.repository, filter_):
+            if manifest and models.missing(manifest, store):
+                filter_.worktree_manifest(path)     # stores what the file has
+
+
+def _check(args: argparse.Namespace) -> int:
+    store = store_of(repositories.find())
     problems: list[str] = []
     needed: dict[Oid, str] = {}
     if not args.objects:
@@ -52,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
             f'{oid}: missing{_needed_by(oid, needed)}'
             for oid in needed if oid not in damaged and not store.has(oid)
         ]
+    problems = list(dict.fromkeys(problems))
     for problem in problems:
         print(words.printable(problem))
     if problems:
@@ -82,6 +113,8 @@ def _check_manifest(found: Found, needed: dict[Oid, str]) -> list[str]:
         manifest = manifests.parse(found.data, found.path)
     except ManifestError as e:
         return [f'{where}: {e.message}']
+    if manifest.format not in (*registry.FORMATS, manifests.OPAQUE):
+        return [f"{where}: the format '{manifest.format}' is not known here"]
     blobs = [*manifest.chunks, *filter(None, [manifest.skeleton])]
     needed.update((blob.oid, where) for blob in blobs)
     for entry in manifest.tensors.values():

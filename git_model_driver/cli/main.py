@@ -24,6 +24,7 @@ VERBS = {
     'resolve': ('resolve', 'settle tensors that a merge left in conflict'),
     'checkout': ('checkout', 'turn manifests in the worktree into models'),
     'pull': ('pull', 'get missing tensors, then check out'),
+    'fetch': ('fetch', 'get the tensors of all versions'),
     'push': ('push', 'send tensors that git push did not'),
     'fsck': ('fsck', 'check manifests and the store'),
     'env': ('env', 'show what is installed and where from'),

@@ -9,7 +9,6 @@ import argparse
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
-from git_model_driver.git import run as git
 from git_model_driver.render.report import plural
 from git_model_driver.store.locate import store_of
 from git_model_driver.transfer import local
@@ -22,13 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
-    url = git.attempt('remote', 'get-url', '--push', args.remote)
-    address = url.out.decode().strip() if url.code == 0 else args.remote
-    base = repository.top or repository.git_dir
-    target = repositories.local_store(address, base)
+    target = local.store_at(args.remote, repository)
     if target is None:
         raise GitModelError(
-            f"'{address}' is no repository in a directory of this machine",
+            f"'{args.remote}' is no repository in a directory of this machine",
             'see the remotes there are with "git remote -v"',
         )
     objects = local.needed(args.ref or ['--branches', '--tags'])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.git import attributes
+from git_model_driver.git import hooks
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import worktree
 from git_model_driver.git.catfile import CatFile
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(f'{quoted} is tracked already')
     if not args.dry_run:
+        hooks.ensure(repository)
         _point_at_raw(repository)
     return 0
 

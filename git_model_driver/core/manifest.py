@@ -31,6 +31,8 @@ OPAQUE = 'opaque'
 SUMMARY = '# git-model summary: name dtype shape oid mean std min max norm'
 _MARKER = re.compile(r'^(?:<{7,}|>{7,}|\|{7,}|={7,})(?: .*)?$', re.MULTILINE)
 _OIDS = re.compile(r' (sha256:[0-9a-f]{64})(?= |$)', re.MULTILINE)
+_FORMAT = re.compile(r'[a-z0-9][a-z0-9_-]*')
+_KEY = re.compile(r'[a-z][a-z0-9_-]*')
 _OPENING = re.compile(r'^<{7,}(?: .*)?$', re.MULTILINE)
 
 
@@ -212,6 +214,8 @@ class _Reader:
         if self.format is not None:
             raise ValueError('the format is given twice')
         (self.format,) = _expect(line, 1)
+        if not _FORMAT.fullmatch(self.format):
+            raise ValueError(f"'{self.format[:40]}' is no name of a format")
 
     def take_layout(self, line: list[str]) -> None:
         if self.layout is not None:
@@ -273,7 +277,7 @@ def parse_entry(line: list[str]) -> Entry:
 
 def _key_value(word: str) -> tuple[str, str]:
     key, equals, value = word.partition('=')
-    if not (key and equals):
+    if not (equals and _KEY.fullmatch(key)):
         raise ValueError(f"expected key=value, found '{word[:40]}'")
     return key, words.decode(value)
 

@@ -17,6 +17,7 @@ from typing import IO
 from typing import NamedTuple
 
 from git_model_driver.git import caller
+from git_model_driver.store.places import Places
 from git_model_driver.store.source import FileSource
 
 # Text that is passed through, manifests and conflicts, is recognised by this
@@ -56,7 +57,7 @@ def receive(path: str, packets: Iterable[bytes], scratch: Path) -> Iterator[Cont
 def _spool(scratch: Path) -> IO[bytes]:
     import tempfile  # 5 ms
 
-    scratch.mkdir(parents=True, exist_ok=True)
+    Places(scratch.parent).folder(scratch)
     return tempfile.NamedTemporaryFile(dir=scratch, prefix='incoming-')
 
 

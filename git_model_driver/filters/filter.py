@@ -20,6 +20,7 @@ from git_model_driver.filters.clean import take_apart
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.smudge import Sink
 from git_model_driver.git import caller
+from git_model_driver.git import hooks
 from git_model_driver.git import repository
 from git_model_driver.git.catfile import CatFile
 from git_model_driver.store.locate import store_of
@@ -98,6 +99,7 @@ class Filter:
             if all(map(self.store.has, manifests.oids_in(text))):
                 return text
         text = manifests.serialize(take_apart(source, self.store))
+        hooks.ensure(self.repository)
         if status:
             cache.put(path, status, text.encode())
         return text

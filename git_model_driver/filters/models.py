@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters.filter import Filter
+from git_model_driver.filters.filter import warn
+from git_model_driver.git import hooks
 from git_model_driver.git import worktree
 from git_model_driver.git.repository import Repository
 from git_model_driver.store.objects import Store
@@ -23,14 +26,22 @@ class Tracked(NamedTuple):
 
 
 def tracked(repository: Repository, filter_: Filter) -> list[Tracked]:
-    """What the index has of each model that is not in conflict."""
+    """What the index has of each model that is not in conflict.
+
+    A damaged manifest costs a warning, not the others.
+    """
     found = []
     for entry in worktree.models(repository):
         data = filter_.blob(entry.oid)
-        if entry.stage == 0 and data:
+        if entry.stage or not data:
+            continue
+        try:
             manifest = None
             if manifests.is_manifest(data):
                 manifest = manifests.parse(data, entry.path)
+        except ManifestError as e:
+            warn(e, 'it was left out')
+        else:
             found.append(Tracked(entry.path, entry.oid, manifest))
     return found
 
@@ -75,6 +86,7 @@ def write_models(
             (ready if complete else lacking).append(path)
     if ready:
         worktree.materialise(ready, top)
+        hooks.ensure(repository)
     written = [path for path in ready if not is_manifest(top / path)]
     return written, lacking + [path for path in ready if path not in written]
 

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 from pathlib import Path
 
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import HookExists
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
@@ -16,6 +16,8 @@ OLDER: dict[str, tuple[str, ...]] = {}
 
 def script(name: str) -> str:
     """The text of the hook as it is shipped (hooks/ in the sources)."""
+    from importlib import resources     # 10 ms, and filters import this module
+
     package = resources.files('git_model_driver.hooks')
     return (package / name).read_text(encoding='utf-8')
 
@@ -43,6 +45,21 @@ def install(name: str, repository: Repository) -> Path:
     target.write_text(script(name), encoding='utf-8')
     target.chmod(0o755)
     return target
+
+
+def ensure(repository: Repository) -> None:
+    """Install what is missing and can be: a filter set up for all repositories
+    has no other occasion. Whatever is in the way is left to ``git model install``,
+    and so is a folder that core.hooksPath puts among tracked files.
+    """
+    if repository.common_dir not in folder().parents:
+        return
+    for name in NAMES:
+        try:
+            if not (folder() / name).exists():
+                install(name, repository)
+        except (GitModelError, OSError):
+            continue
 
 
 def _by_hand(name: str, target: Path) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from git_model_driver.git import run
 MERGE = 'merge'
 APPLY = 'apply'
 _OPTION = re.compile(r'(?:-X|--strategy-option=)(ours|theirs)')
-_SIDE = re.compile(r'\b(ours|theirs)\b')
+_SIDE = re.compile(r'(?<![\w=/-])(?:--)?(ours|theirs)(?![\w=/-])')
+_NOTED = re.compile(r'strategy-option\s*=\s*"?(?:--)?(ours|theirs)"?\s*$', re.MULTILINE)
 
 
 def current(path: str) -> str:
@@ -31,12 +32,15 @@ def current(path: str) -> str:
 def current_option() -> str | None:
     """``ours`` or ``theirs`` where git was called with that strategy option.
 
-    The calling git's arguments have it, and a rebase notes it for its next steps.
-    Where neither can be read, there is none.
+    The calling git's arguments have it, and a rebase or a row of picks notes it for
+    the next steps. Where neither can be read, there is none.
     """
-    found = _SIDE.findall(_rebase_options())
+    found = _SIDE.findall(_text('rebase-merge/strategy_opts'))
+    found += _NOTED.findall(_text('sequencer/opts'))
     words = iter(caller.arguments())
     for word in words:
+        if word in ('-m', '--message', '-F', '--file'):
+            next(words, '')
         if word in ('-X', '--strategy-option'):
             word = f'-X{next(words, "")}'
         option = _OPTION.fullmatch(word)
@@ -45,8 +49,9 @@ def current_option() -> str | None:
     return found[-1] if found else None
 
 
-def _rebase_options() -> str:
-    name = run.text('rev-parse', '--git-path', 'rebase-merge/strategy_opts')
+def _text(name: str) -> str:
+    """A file of the git directory, or nothing."""
+    name = run.text('rev-parse', '--git-path', name)
     try:
         with open(name, encoding='utf-8', errors='replace') as file:
             return file.read()

@@ -81,6 +81,7 @@ def neighbour_stores(repository: Repository) -> list[Path]:
     base = repository.top or repository.git_dir
     found: dict[Path, None] = {repository.common_dir: None}
     urls = [*_remote_urls(), *_fetched_urls(repository)]
+    urls = [run.text('ls-remote', '--get-url', url) for url in urls]   # insteadOf
     for _ in range(_MOST_HOPS):
         new = {local_git_dir(url, base) for url in urls} - {None, *found}
         urls, base = [], Path('/')

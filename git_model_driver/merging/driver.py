@@ -42,6 +42,11 @@ class Outcome(NamedTuple):
 
 def run(call: Call, store: Store) -> Outcome:
     """Merge as the rules say, write the result."""
+    for side, other in (('ours', 'theirs'), ('theirs', 'ours')):
+        if getattr(call, side).stat().st_size == 0:
+            reason = f'emptied in {side}, changed in {other}'
+            fall_back(call, reason)
+            return Outcome({'the whole file': reason}, {})
     versions = read_versions(call)
     rules = load(operation.current(call.path))
     merged = merge(versions, rules.choose, store)
@@ -104,14 +109,17 @@ def read_versions(call: Call) -> Versions:
     )
 
 
-def fall_back(call: Call) -> None:
-    """Leave a conflict that covers the whole file, so that nobody adds ours unseen."""
-    sides = call.ours.read_bytes(), call.theirs.read_bytes()
-    texts = [side.decode('utf-8', 'replace') for side in sides]
-    if not all(manifests.is_manifest(text.encode()) for text in texts):
-        return      # raw bytes: git keeps ours and marks the path unmerged
+def fall_back(call: Call, reason: str = 'the merge driver failed') -> None:
+    """Leave a conflict that covers the whole file, so that nobody adds ours unseen.
+
+    A side that is no manifest (empty, or raw bytes) is shown as nothing.
+    """
     common = '\n'.join((manifests.FIRST_LINE, *manifests.COMMENT)) + '\n'
-    ours, theirs = (text.removeprefix(common) for text in texts)
-    reason = 'the merge driver failed'
+    bodies = []
+    for side in (call.ours, call.theirs):
+        data = side.read_bytes()
+        text = data.decode('utf-8', 'replace') if manifests.is_manifest(data) else ''
+        bodies.append(text.removeprefix(common))
+    ours, theirs = bodies
     marked = conflicts.whole_file(ours, theirs, reason, call.labels)
     call.ours.write_bytes((common + marked).encode())

@@ -232,4 +232,6 @@ def read_stages(path: str) -> Versions:
 
 
 def _manifest(oid: str, path: str) -> Manifest:
-    return manifests.parse(run.output('cat-file', 'blob', oid), path)
+    """A side; one without a tensor where the file was emptied or is no model."""
+    data = run.output('cat-file', 'blob', oid)
+    return manifests.parse(data, path) if manifests.is_manifest(data) else Manifest('')

@@ -22,6 +22,7 @@ from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objectfile import Header
 from git_model_driver.store.objectfile import checksum
 from git_model_driver.store.objectfile import pack
+from git_model_driver.store.places import Places
 from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import Span
 
@@ -43,6 +44,7 @@ class Batch:
         self._has = has
         self._codec = codecs.RAW
         self._pending: dict[Oid, Path] = {}
+        self._places = Places(root)
 
     def __enter__(self) -> Batch:
         return self
@@ -105,7 +107,7 @@ class Batch:
             except OSError:     # another file system, or one without links
                 try:
                     shutil.copyfile(path, own)
-                    own.chmod(0o444)
+                    own.chmod(self._places.file_mode)
                 except BaseException:
                     own.unlink(missing_ok=True)
                     raise
@@ -120,9 +122,8 @@ class Batch:
             path.unlink()
 
     def _temporary(self) -> Path:
-        folder = self.root / 'tmp'
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f'{os.getpid()}-{secrets.token_hex(8)}'
+        self._places.folder(self.root / 'tmp')
+        return self.root / 'tmp' / f'{os.getpid()}-{secrets.token_hex(8)}'
 
     def _write(self, nbytes: int, chunks: Iterable[memoryview]) -> Path:
         header, rows = Header(self._codec.number, CHUNK, nbytes), []
@@ -136,7 +137,7 @@ class Batch:
                         rows.append((len(stored), checksum(raw)))
                         _write_all(file.fileno(), stored)
                     os.pwrite(file.fileno(), pack(header, rows), 0)
-                    os.fchmod(file.fileno(), 0o444)
+                    os.fchmod(file.fileno(), self._places.file_mode)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
@@ -146,6 +147,7 @@ class Batch:
         """Make what is pending durable, then visible, then that durable."""
         if not self._pending:
             return
+        self._places.sweep()
         flush_all = len(self._pending) >= _FLUSH_ALL_FROM and _syncfs(self.root)
         for path in self._pending.values():
             if not flush_all:
@@ -154,7 +156,7 @@ class Batch:
         for oid in list(self._pending):
             digits = hex_of(oid)
             final = self.root / 'objects' / digits[:2] / digits[2:]
-            final.parent.mkdir(parents=True, exist_ok=True)
+            self._places.folder(final.parent)
             path = self._pending[oid]
             os.replace(path, final)
             path.unlink(missing_ok=True)    # two links of one file: rename is a no-op

@@ -129,7 +129,8 @@ class ObjectFile:
     def corrupt(self) -> CorruptObject:
         return CorruptObject(
             f"the object {self.oid} in the store is damaged",
-            'see what is affected with "git model fsck"',
+            'see what is affected with "git model fsck", '
+            'mend it with "git model fsck --repair"',
         )
 
     @property

@@ -112,6 +112,13 @@ class Store:
     def batch(self) -> Batch:
         return Batch(self.root, self.has_own)
 
+    def set_aside(self, oid: Oid) -> Path:
+        """Move a damaged object to ``damaged/``: what is needed can be had anew."""
+        target = self.root / 'damaged' / hex_of(oid)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(self.path(oid), target)
+        return target
+
     def __iter__(self) -> Iterator[Oid]:
         """The oids of this store's own objects, sorted."""
         for folder in _listdir(self.root / 'objects'):
@@ -133,7 +140,8 @@ def check_digest(file: ObjectFile) -> None:
     if from_digest(digest.digest()) != file.oid:
         raise CorruptObject(
             f'the object {file.oid} in the store holds other bytes than its name says',
-            'see what is affected with "git model fsck"',
+            'see what is affected with "git model fsck", '
+            'mend it with "git model fsck --repair"',
         )
 
 

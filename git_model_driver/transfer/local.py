@@ -10,9 +10,20 @@ from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import history
+from git_model_driver.git import repository as repositories
+from git_model_driver.git import run
+from git_model_driver.git.repository import Repository
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.store.objects import check_digest
+
+
+def store_at(name: str, repository: Repository) -> Path | None:
+    """The store of a remote, or of a repository in a directory; None if it is none."""
+    url = run.attempt('remote', 'get-url', '--push', name)
+    address = url.out.decode().strip() if url.code == 0 else name
+    base = repository.top or repository.git_dir
+    return repositories.local_store(address, base if url.code == 0 else Path.cwd())
 
 
 def needed(revisions: list[str]) -> dict[Oid, str]:

@@ -1,0 +1,60 @@
+"""Folders and files of a store, with the permissions that git gives its own."""
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+_ABANDONED_AFTER = 24 * 3600
+
+
+class Places:
+    """Makes folders below ``root``, which lies in a repository's git directory.
+
+    Where git's own ``objects`` may be written by a group (core.sharedRepository),
+    so may ours. Otherwise the umask holds.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        umask = os.umask(0o077)
+        os.umask(umask)
+        self.file_mode = 0o444 & ~umask
+        self._folder_mode: int | None = None
+        try:
+            mode = stat.S_IMODE((root.parent / 'objects').stat().st_mode)
+        except OSError:
+            return
+        if mode & (stat.S_ISGID | stat.S_IWGRP):
+            self._folder_mode = mode
+            self.file_mode |= mode & 0o044
+
+    def folder(self, path: Path) -> None:
+        """Make a folder and those above it, down from the root."""
+        if path.is_dir():
+            return
+        if path != self.root:
+            self.folder(path.parent)
+        try:
+            path.mkdir(parents=path == self.root)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+            return
+        if self._folder_mode is not None:
+            path.chmod(self._folder_mode)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left in ``tmp`` more than a day ago."""
+        try:
+            names = os.listdir(self.root / 'tmp')
+        except OSError:
+            return
+        for name in names:
+            path = self.root / 'tmp' / name
+            try:
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                    path.unlink()
+            except OSError:
+                continue
