@@ -146,7 +146,7 @@ def test_a_pull_merges_or_adds_and_a_push_brings_it_back(
     assert told.sha256(M) == bob.sha256(M)
     log = ['merged' if s.startswith('Merge ') else s for s in told.subjects()]
     assert sorted(log[:-1]) == sorted(subjects)
-    told.git('model', 'fsck')
+    told.git('model', 'fsck', 'HEAD^!')
 
 
 def test_a_fetch_leaves_the_worktree_and_can_be_looked_at(
