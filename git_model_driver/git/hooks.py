@@ -16,7 +16,7 @@ OLDER: dict[str, tuple[str, ...]] = {}
 
 def script(name: str) -> str:
     """The text of the hook as it is shipped (hooks/ in the sources)."""
-    from importlib import resources     # 10 ms, and filters import this module
+    from importlib import resources  # 10 ms, and filters import this module
 
     package = resources.files('git_model_driver.hooks')
     return (package / name).read_text(encoding='utf-8')
