@@ -67,13 +67,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python flushes stdout at exit: give it somewhere to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
-    except Exception as e:
-        if os.environ.get('GIT_MODEL_TRACE'):
-            raise
-        print(f'error: {type(e).__name__}: {e}', file=sys.stderr)
-        print('hint: this is a bug in git-model; to see where, set GIT_MODEL_TRACE=1',
+    except OSError as e:
+        if e.filename is None:
+            return _bug(e)
+        print(GitModelError(f"cannot use '{e.filename}': {e.strerror}"),
               file=sys.stderr)
         return 128
+    except Exception as e:
+        return _bug(e)
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get('GIT_MODEL_TRACE'):
+        raise error
+    print(f'error: {type(error).__name__}: {error}', file=sys.stderr)
+    print('hint: this is a bug in git-model; to see where, set GIT_MODEL_TRACE=1',
+          file=sys.stderr)
+    return 128
 
 
 def _encode_anyway(error: UnicodeError) -> tuple[str | bytes, int]:

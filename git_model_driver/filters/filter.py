@@ -28,6 +28,13 @@ from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.statcache import StatCache
 
+# These never put a worktree file into the index.
+_COMPARING = frozenset({
+    'blame', 'checkout', 'cherry-pick', 'describe', 'diff', 'diff-files', 'diff-index',
+    'difftool', 'grep', 'log', 'ls-files', 'merge', 'mergetool', 'mv', 'pull',
+    'read-tree', 'rebase', 'reset', 'restore', 'revert', 'rm', 'show', 'status',
+    'switch',
+})
 SKIP_SMUDGE = 'GIT_MODEL_SKIP_SMUDGE'
 
 
@@ -78,7 +85,12 @@ class Filter:
         return self._as_indexed(path, manifests.serialize(manifests.parse(text, path)))
 
     def _may_enter_index(self) -> bool:
-        """Whether git may be about to add what we clean: then it holds a lock."""
+        """Whether git may be about to add what we clean.
+
+        It then holds a lock; but some commands hold one while they compare.
+        """
+        if caller.subcommand() in _COMPARING:
+            return False
         index = os.environ.get('GIT_INDEX_FILE') or self.repository.git_dir / 'index'
         return caller.git_pid() is None or os.path.exists(f'{index}.lock')
 

@@ -35,6 +35,7 @@ class Change(NamedTuple):
 
 def changes(filter_: Filter) -> Iterator[Change]:
     """All there is to say, section by section."""
+    worktree.top_of(filter_.repository)
     yield from _between(STAGED, filter_, 'diff', '--cached')
     yield from _unstaged(filter_)
     yield from _unmerged(filter_)

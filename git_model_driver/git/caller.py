@@ -12,6 +12,8 @@ from collections.abc import Iterator
 _EXECUTABLE = re.compile(r'git(-[a-z-]+)?( \(deleted\))?')
 # git-blob-XXXXXX/<name> since Git 2.37, XXXXXX_<name> before (diff.c, prep_temp_blob)
 _TEXTCONV_FILE = r'.*/(git-blob-[^/]{{6}}/{name}|[^/]{{6}}_{name})( \(deleted\))?'
+# git's own options that take the next word: git(1)
+_WITH_VALUE = ('-C', '-c', '--git-dir', '--work-tree', '--namespace', '--config-env')
 _GENERATIONS = 4        # git -> sh -> (sh) -> us
 
 
@@ -37,6 +39,17 @@ def arguments() -> list[str]:
             return os.fsdecode(file.read()).split('\0')
     except OSError:
         return []
+
+
+def subcommand() -> str | None:
+    """The command of the calling git (``add``), None where it cannot be told."""
+    words = iter(arguments()[1:])
+    for word in words:
+        if word in _WITH_VALUE:
+            next(words, '')
+        elif not word.startswith('-'):
+            return word or None
+    return None
 
 
 def wants_textconv(path: str) -> bool:
