@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with Filter() as filter_:
-        prefixes = models.prefixes_of(args.path, filter_.repository)
+        prefixes = models.prefixes_of(args.path, filter_)
         written, lacking = models.write_models(filter_.repository, filter_, prefixes)
     if written:
         print(f'Wrote {plural(len(written), "model")}.')

@@ -17,7 +17,8 @@ from git_model_driver.git import worktree
 from git_model_driver.merging import resolve
 from git_model_driver.merging.methods import METHODS
 from git_model_driver.merging.rules import Choice
-from git_model_driver.merging.rules import is_number
+from git_model_driver.merging.rules import Rule
+from git_model_driver.merging.rules import check
 from git_model_driver.render.report import plural
 from git_model_driver.store.locate import store_of
 
@@ -77,10 +78,11 @@ def _parameters(args: argparse.Namespace) -> dict[str, Fraction]:
     for pair in args.parameters:
         key, _, value = pair.partition('=')
         known = METHODS[args.method].PARAMETERS if args.method in METHODS else ()
-        if key not in known or not is_number(value):
+        if key not in known:
             raise UsageError(
                 f"'{pair}' is no parameter of '{args.method}'",
                 'its parameters are: ' + (', '.join(sorted(known)) or 'none'),
             )
+        check(Rule('*', key, value, f'-p {pair}'))
         found[key] = Fraction(value)
     return found

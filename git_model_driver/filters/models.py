@@ -1,12 +1,12 @@
 """Model files of the worktree: what they are now, and making them models."""
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters.filter import Filter
@@ -95,5 +95,14 @@ def _is_same(file: Path, data: bytes | None) -> bool:
     return is_manifest(file) and file.read_bytes() == data
 
 
-def prefixes_of(paths: list[str], repository: Repository) -> list[str]:
-    return [worktree.from_top(os.fspath(path), repository) for path in paths]
+def prefixes_of(paths: list[str], filter_: Filter) -> list[str]:
+    """The paths from the top. Raises GitModelError for one that has no models."""
+    prefixes = [worktree.from_top(path, filter_.repository) for path in paths]
+    known = [entry.path for entry in worktree.models(filter_.repository)]
+    for path, prefix in zip(paths, prefixes):
+        if not any(below(model, [prefix]) for model in known):
+            raise GitModelError(
+                f"'{path}' is no tracked model, nor a folder with one",
+                'see which there are with "git model ls-files"',
+            )
+    return prefixes

@@ -68,8 +68,9 @@ def _raw(*command: str) -> Iterator[_Raw]:
         ':(top,attr:filter=model)',
     )
     for facts, path in zip(fields[::2], fields[1::2]):
-        _, _, old, new, letter = facts.decode().split()
-        yield _Raw(old, new, letter[0], os.fsdecode(path))
+        before, after, old, new, letter = facts.decode().lstrip(':').split()
+        if {before, after} & worktree.REGULAR_FILES:
+            yield _Raw(old, new, letter[0], os.fsdecode(path))
 
 
 def _between(section: str, filter_: Filter, *command: str) -> Iterator[Change]:

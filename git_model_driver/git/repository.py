@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from git_model_driver.core.errors import GitError
 from git_model_driver.core.errors import NotARepository
 from git_model_driver.git import run
 
@@ -38,6 +39,9 @@ def find() -> Repository:
     result = run.attempt('rev-parse', '--git-dir', '--git-common-dir', '--show-cdup')
     lines = os.fsdecode(result.out).split('\n')
     if len(lines) < 3 or not lines[1]:
+        said = result.err.decode(errors='replace').removeprefix('fatal: ').strip()
+        if said and not said.startswith('not a git repository'):
+            raise GitError(*said.split('\n'))
         raise NotARepository(
             'not a git repository (or any of the parent directories)',
             'make one with "git init"',

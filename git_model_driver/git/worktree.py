@@ -11,7 +11,7 @@ from git_model_driver.core.errors import UsageError
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
 
-_REGULAR_FILES = ('100644', '100755')     # no links, no submodules
+REGULAR_FILES = frozenset({'100644', '100755'})     # no links, no submodules
 
 
 class Indexed(NamedTuple):
@@ -43,7 +43,7 @@ def models(repository: Repository) -> list[Indexed]:
     """The entries of the index that the filter is responsible for."""
     records = run.zsplit('ls-files', '-s', '-z', '--', ':(top,attr:filter=model)')
     entries = map(_indexed, records)
-    return [entry for entry in entries if entry.mode in _REGULAR_FILES]
+    return [entry for entry in entries if entry.mode in REGULAR_FILES]
 
 
 def _indexed(record: bytes) -> Indexed:

@@ -55,7 +55,7 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule], operation: str) -> None:
         for rule in rules:
-            _check(rule)
+            check(rule)
         self._rules = rules
         self._operation = operation
 
@@ -87,7 +87,8 @@ def _check_together(
         raise RuleError(f"{where}: method '{method}': {e}") from None
 
 
-def _check(rule: Rule) -> None:
+def check(rule: Rule) -> None:
+    """Raises RuleError for a rule that cannot be obeyed."""
     if rule.key in _NAMES:
         if rule.value not in METHODS and rule.value not in PICKS:
             raise RuleError(
