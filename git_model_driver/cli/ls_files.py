@@ -6,6 +6,7 @@ Behind the oid of the manifest: * the model is in the worktree, - its manifest i
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import json
 import os
 from typing import Any
@@ -32,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='print nothing but paths')
     parser.add_argument('-t', '--tensors', action='store_true',
                         help='print the tensors of each model')
+    parser.add_argument('-I', '--include', metavar='<globs>', default='*',
+                        help='only paths that match one of these, with commas')
+    parser.add_argument('-X', '--exclude', metavar='<globs>', default='',
+                        help='no paths that match one of these')
+    parser.add_argument('-z', dest='null', action='store_true',
+                        help='end paths with NUL and quote none; implies -n')
     parser.add_argument('--json', action='store_true', help='print one document')
 
 
@@ -40,10 +47,13 @@ def run(args: argparse.Namespace) -> int:
         found = _in_revision(args.revision, filter_) if args.revision else (
             models.tracked(filter_.repository, filter_)
         )
-        shown = [model for model in found if model.manifest]
+        shown = [m for m in found if m.manifest and _is_wanted(m.path, args)]
         if args.json:
             documents = [_document(model, args) for model in shown]
             print(json.dumps({'version': 1, 'models': documents}, indent=2))
+            return 0
+        if args.null:
+            print(*(f'{model.path}\0' for model in shown), sep='', end='')
             return 0
         for model in shown:
             print(_line(model, args, filter_))
@@ -51,6 +61,14 @@ def run(args: argparse.Namespace) -> int:
                 for entry in model.manifest.tensors.values():
                     print(f'  {_tensor(entry, args.long)}')
     return 0
+
+
+def _is_wanted(path: str, args: argparse.Namespace) -> bool:
+    included, excluded = (
+        any(fnmatch.fnmatchcase(path, glob) for glob in globs.split(','))
+        for globs in (args.include, args.exclude)
+    )
+    return included and not excluded
 
 
 def _in_revision(revision: str, filter_: Filter) -> list[Tracked]:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 def _revisions(lines: Iterable[str], remote: str) -> list[str]:
     """Arguments of rev-list for what the other side lacks: githooks(5)."""
     wanted, known = [], []
-    for line in lines:
+    for line in filter(str.strip, lines):
         _, local_oid, _, remote_oid = line.split()
         if local_oid.strip('0'):
             wanted.append(local_oid)

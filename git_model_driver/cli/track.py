@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('pattern', nargs='*', help='as in .gitattributes')
     parser.add_argument('--filename', action='store_true',
                         help='the patterns are names of files, not globs')
+    parser.add_argument('--json', action='store_true',
+                        help='list the patterns as one document')
     parser.add_argument('-n', '--dry-run', action='store_true',
                         help='say what would be written')
 
@@ -24,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
     worktree.top_of(repository)
+    if not args.pattern and args.json:
+        patterns = [pattern._asdict() for pattern in attributes.listing()]
+        print(json.dumps({'version': 1, 'patterns': patterns}, indent=2))
+        return 0
     if not args.pattern:
         for pattern, file in attributes.listing():
             print(f'{pattern} ({file})')

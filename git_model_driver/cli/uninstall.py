@@ -14,10 +14,15 @@ from git_model_driver.git import worktree
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scopes(parser)
+    parser.add_argument('-n', '--dry-run', action='store_true',
+                        help='say what would be removed')
 
 
 def run(args: argparse.Namespace) -> int:
-    removed, left = settings.remove(scope_of(args))
+    removed, left = settings.remove(scope_of(args), args.dry_run)
+    if args.dry_run:
+        print('\n'.join(f'Would unset {key}' for key in removed))
+        return 0
     if removed:
         print('Removed filter.model, merge.model and diff.model.')
     for key in left:

@@ -34,12 +34,12 @@ def install(name: str, repository: Repository) -> Path:
     if not inside & {*target.parents}:
         raise HookExists(
             f"core.hooksPath puts hooks outside this repository, in '{target.parent}'",
-            *_by_hand(name, target),
+            *by_hand(name, target),
         )
     if target.exists() and not is_ours(name, target):
         raise HookExists(
             f"there is another {name} hook, '{target}'; it was left alone",
-            *_by_hand(name, target),
+            *by_hand(name, target),
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(script(name), encoding='utf-8')
@@ -62,10 +62,15 @@ def ensure(repository: Repository) -> None:
             continue
 
 
-def _by_hand(name: str, target: Path) -> tuple[str, ...]:
+def by_hand(name: str, target: Path) -> tuple[str, ...]:
     return (
-        f'add this line to {target}, before anything that reads its input:',
-        f'git-model {name} "$@" || exit 1',
+        f'put these lines at the top of {target}, below "#!"; what follows them '
+        'reads the same input:',
+        'refs=$(cat)',
+        f'printf "%s\\n" "$refs" | git-model {name} "$@" || exit 1',
+        'exec <<EOF',
+        '$refs',
+        'EOF',
     )
 
 

@@ -81,15 +81,19 @@ def write(scope: Sequence[str], force: bool) -> None:
         run.output('config', *scope, '--replace-all', key, value)
 
 
-def remove(scope: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Unset what is ours; the keys that were removed, and those left alone."""
+def remove(scope: Sequence[str], dry: bool) -> tuple[list[str], list[str]]:
+    """Unset what is ours; the keys that were removed, and those left alone.
+
+    With ``dry`` nothing is changed.
+    """
     removed, left = [], []
     for key in SETTINGS:
         value = get(scope, key)
         if value is None:
             continue
         if is_ours(key, value):
-            run.output('config', *scope, '--unset-all', key)
+            if not dry:
+                run.output('config', *scope, '--unset-all', key)
             removed.append(key)
         else:
             left.append(key)

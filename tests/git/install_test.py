@@ -97,7 +97,7 @@ def test_a_hook_of_somebody_else_is_never_touched(git: Git, text: str) -> None:
         done = git.run('git', 'model', 'install', '--local', *force, code=1)
         said = done.out + done.err
         assert f"there is another pre-push hook, '{hook}'; it was left alone" in said
-        assert 'git-model pre-push "$@" || exit 1' in said
+        assert '| git-model pre-push "$@" || exit 1' in said
         assert hook.read_text() == text
     git.git('model', 'uninstall', '--local')
     assert hook.read_text() == text
