@@ -110,10 +110,11 @@ class Filter:
             text = cached.decode()
             if all(map(self.store.has, manifests.oids_in(text))):
                 return text
+        began = cache.clock()
         text = manifests.serialize(take_apart(source, self.store))
         hooks.ensure(self.repository)
         if status:
-            cache.put(path, status, text.encode())
+            cache.put(path, status, began, text.encode())
         return text
 
     def worktree_manifest(self, path: str) -> Manifest:

@@ -42,18 +42,35 @@ class StatCache:
         except (OSError, ValueError):
             return None
 
-    def put(self, path: str, stat: os.stat_result, manifest: bytes) -> None:
-        """Remember the manifest of a file that was just read."""
+    def clock(self) -> int:
+        """The file system's time in ns, to be asked before a file is read."""
+        probe = self.folder / f'clock.{secrets.token_hex(4)}'
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            now = probe.stat().st_mtime_ns
+            probe.unlink()
+        except OSError:
+            return 0        # then everything is too new to be remembered
+        return now
+
+    def put(
+        self, path: str, stat: os.stat_result, began: int, manifest: bytes,
+    ) -> None:
+        """Remember the manifest of a file that was read from ``began`` on.
+
+        A file that was written to just before that is not remembered: it may have
+        been written to again, in the same tick, while it was read.
+        """
+        if _is_racy(stat, began):
+            return
         target = self._file(path)
         temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}')
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             head = json.dumps(_key(path, stat, manifest)).encode()
             temporary.write_bytes(head + b'\n' + manifest)
-            if _is_racy(stat, temporary.stat().st_mtime_ns):
-                temporary.unlink()
-            else:
-                os.replace(temporary, target)
+            os.replace(temporary, target)
         except OSError:
             return
 

@@ -32,16 +32,16 @@ def cache(tmp_path: Path) -> StatCache:
 def test_a_file_that_is_still_the_same_is_known(cache: StatCache) -> None:
     manifest = b'git-model manifest v1\nwith\nlines\n'
     assert cache.get('a', stat()) is None
-    cache.put('a', stat(), manifest)
+    cache.put('a', stat(), cache.clock(), manifest)
     assert cache.get('a', stat()) == manifest
-    cache.put('a', stat(), b'another')
+    cache.put('a', stat(), cache.clock(), b'another')
     assert cache.get('a', stat()) == b'another'
     assert len(os.listdir(cache.folder)) == 1
 
 
 @pytest.mark.parametrize('field', ['st_size', 'st_mtime_ns', 'st_ctime_ns', 'st_ino'])
 def test_a_file_with_another_stat_is_not_known(cache: StatCache, field: str) -> None:
-    cache.put('a', stat(), b'text')
+    cache.put('a', stat(), cache.clock(), b'text')
     changed = stat(**{field: getattr(stat(), field) + 1})
     assert cache.get('a', changed) is None
     assert cache.get('b', stat()) is None
@@ -49,7 +49,7 @@ def test_a_file_with_another_stat_is_not_known(cache: StatCache, field: str) -> 
 
 @pytest.mark.parametrize('path', ['a b', 'é', '../../x', '-', 'a\nb', '\udcff'])
 def test_any_path_can_be_remembered(cache: StatCache, path: str) -> None:
-    cache.put(path, stat(), b'text')
+    cache.put(path, stat(), cache.clock(), b'text')
     assert cache.get(path, stat()) == b'text'
     assert {file.parent for file in cache.folder.rglob('*')} == {cache.folder}
 
@@ -71,7 +71,7 @@ def test_a_file_just_written_is_not_trusted(
     times = [t + 1 if t == OLD else (now + t) | 1 for t in (mtime, ctime)]
     times = [t + (t % SECOND == 0) for t in times]
     found = stat(st_mtime_ns=times[0], st_ctime_ns=times[1])
-    cache.put('a', found, b'text')
+    cache.put('a', found, cache.clock(), b'text')
     assert (cache.get('a', found) is not None) == kept
     assert len(os.listdir(cache.folder)) == kept
 
@@ -83,23 +83,23 @@ def test_times_in_whole_seconds_are_trusted_later(
     (tmp_path / 'now').touch()
     second = (tmp_path / 'now').stat().st_mtime_ns // SECOND - age
     found = stat(st_mtime_ns=second * SECOND, st_ctime_ns=second * SECOND)
-    cache.put('a', found, b'text')
+    cache.put('a', found, cache.clock(), b'text')
     assert (cache.get('a', found) is not None) == kept
 
 
 @pytest.mark.parametrize('damage', [b'', b'\n', b'[]\ntext', b'{', b'\xff\xfe', b'1\n'])
 def test_a_damaged_entry_is_as_good_as_none(cache: StatCache, damage: bytes) -> None:
-    cache.put('a', stat(), b'text')
+    cache.put('a', stat(), cache.clock(), b'text')
     file, = cache.folder.iterdir()
     file.write_bytes(damage)
     assert cache.get('a', stat()) is None
-    cache.put('a', stat(), b'text')
+    cache.put('a', stat(), cache.clock(), b'text')
     assert cache.get('a', stat()) == b'text'
 
 
 def test_an_entry_cut_short_is_as_good_as_none(cache: StatCache) -> None:
     """As a power failure may leave it: a part of a manifest is no manifest."""
-    cache.put('a', stat(), b'git-model manifest v1\nand\nmore\n')
+    cache.put('a', stat(), cache.clock(), b'git-model manifest v1\nand\nmore\n')
     file, = cache.folder.iterdir()
     data = file.read_bytes()
     for size in range(len(data)):
@@ -112,7 +112,7 @@ def test_an_entry_cut_short_is_as_good_as_none(cache: StatCache) -> None:
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / 'file').write_text('no folder')
     cache = StatCache(tmp_path / 'file')
-    cache.put('a', stat(), b'text')
+    cache.put('a', stat(), cache.clock(), b'text')
     assert cache.get('a', stat()) is None
 
 
@@ -167,3 +167,24 @@ def test_a_database_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
         cache = Cache(path)
         cache.put({'a': SEVEN})
         assert cache.get('a') is None
+
+
+def test_a_file_written_just_before_a_long_reading_is_not_trusted(
+    cache: StatCache,
+) -> None:
+    began = cache.clock()
+    found = stat(st_mtime_ns=began - 1_000_001, st_ctime_ns=began - 1_000_001)
+    # The reading took a second: by now the time of the file looks old.
+    os.utime(cache.folder, ns=(began + SECOND, began + SECOND))
+    cache.put('a', found, began, b'text')
+    assert cache.get('a', found) is None
+    cache.put('a', found, began + SECOND, b'text')
+    assert cache.get('a', found) == b'text'
+
+
+def test_a_clock_that_cannot_be_read_means_too_new(tmp_path: Path) -> None:
+    (tmp_path / 'clean').write_text('a file')
+    blind = StatCache(tmp_path / 'clean')
+    assert blind.clock() == 0
+    blind.put('a', stat(), blind.clock(), b'text')
+    assert blind.get('a', stat()) is None
