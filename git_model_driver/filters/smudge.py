@@ -6,7 +6,6 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
-from itertools import takewhile
 from typing import Protocol
 
 from git_model_driver.core import skeleton as skeletons
@@ -159,10 +158,11 @@ class Assembly:
         """The CRC-32 of the file's bytes that the segment covers."""
         crc, end = 0, segment.offset + segment.covered
         i = max(0, bisect_right(self._starts, segment.offset) - 1)
-        parts = zip(self._starts[i:], self.skeleton.segments[i:])
-        for start, part in takewhile(lambda pair: pair[0] < end, parts):
+        while i < len(self.skeleton.segments) and self._starts[i] < end:
+            start, part = self._starts[i], self.skeleton.segments[i]
             first = max(0, segment.offset - start)
             crc = self._add(crc, part, first, min(part.length, end - start))
+            i += 1
         return crc
 
     def _add(self, crc: int, part: Segment, first: int, last: int) -> int:
