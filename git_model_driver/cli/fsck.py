@@ -62,8 +62,8 @@ def _repair() -> None:
             _check_manifest(found, needed)
         store.gather(needed)
         for path, _, manifest in models.tracked(filter_.repository, filter_):
-            if manifest and models.missing(manifest, store):
-                filter_.worktree_manifest(path)     # stores what the file has
+            if manifest:
+                models.get_missing(path, manifest, filter_)
 
 
 def _check(args: argparse.Namespace) -> int:

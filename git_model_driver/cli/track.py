@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core import words
+from git_model_driver.core.errors import UsageError
 from git_model_driver.git import attributes
 from git_model_driver.git import hooks
 from git_model_driver.git import repository as repositories
@@ -36,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
             print(f'{pattern} ({file})')
         return 0
     for pattern in args.pattern:
+        _refuse_useless(pattern)
         quoted = attributes.quoted(pattern, args.filename)
         if args.dry_run:
             print(f'Would track {quoted} in {attributes.FILE}')
@@ -47,6 +50,14 @@ def run(args: argparse.Namespace) -> int:
         hooks.ensure(repository)
         _point_at_raw(repository)
     return 0
+
+
+def _refuse_useless(pattern: str) -> None:
+    if not pattern or pattern.endswith('/'):
+        raise UsageError(
+            f"'{pattern}' matches no file: attributes are not for folders",
+            f'for all in a folder: git model track {words.shell(f"{pattern}**")}',
+        )
 
 
 def _point_at_raw(repository: repositories.Repository) -> None:

@@ -77,18 +77,26 @@ def write_models(
     ready: list[str] = []
     lacking: list[str] = []
     for path, blob, manifest in tracked(repository, filter_):
+        if manifest is None or not below(path, prefixes):
+            continue
+        get_missing(path, manifest, filter_)
+        if missing(manifest, filter_.store):
+            lacking.append(path)
         # A manifest that is not the index's is somebody's edit: it stays.
-        if manifest and below(path, prefixes) and (
-            _is_same(top / path, filter_.blob(blob))
-        ):
-            filter_.store.gather(manifest.oids)
-            complete = not missing(manifest, filter_.store)
-            (ready if complete else lacking).append(path)
+        elif _is_same(top / path, filter_.blob(blob)):
+            ready.append(path)
     if ready:
         worktree.materialise(ready, top)
         hooks.ensure(repository)
     written = [path for path in ready if not is_manifest(top / path)]
     return written, lacking + [path for path in ready if path not in written]
+
+
+def get_missing(path: str, manifest: Manifest, filter_: Filter) -> None:
+    """Take what is not in the store from other stores, or from the worktree."""
+    filter_.store.gather(manifest.oids)
+    if missing(manifest, filter_.store):
+        filter_.worktree_manifest(path)     # stores what the file has
 
 
 def _is_same(file: Path, data: bytes | None) -> bool:

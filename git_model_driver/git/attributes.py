@@ -100,7 +100,9 @@ def _pattern_of(line: str) -> str | None:
 
 def _is_ours(line: str) -> bool:
     match = _LINE.fullmatch(line)
-    return match is not None and 'filter=model' in match[2].split()
+    if match is None or match[1].startswith('[attr]'):
+        return False
+    return 'filter=model' in match[2].split()
 
 
 def _read(file: Path) -> str:

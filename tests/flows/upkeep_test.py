@@ -240,3 +240,26 @@ def test_a_foreign_hook_works_with_the_lines_that_are_shown(two: Repo) -> None:
     done = two.run('git', 'push', '-q', '../bare.git', 'main')
     assert 'saw refs/heads/main\n' in done.out + done.err
     assert len(list((two.path.parent / 'bare.git/model/objects').glob('*/*'))) == 3
+
+
+def test_a_lost_store_is_filled_from_the_worktree(two: Repo) -> None:
+    two.git('checkout', '-q', 'HEAD~1')
+    # An old file is not read again by git, which would store it.
+    os.utime(two.path / M, (1_000_000_000, 1_000_000_000))
+    two.git('update-index', '--refresh')
+    for path in objects(two):
+        path.unlink()
+    assert two.git('model', 'status', '--porcelain') == f'?M 2 8 {M}\n'
+    assert two.git('model', 'pull') == 'All models are here.\n'
+    assert len(objects(two)) == 2
+    assert two.git('model', 'status', '--porcelain') == ''
+
+
+@pytest.mark.parametrize(('pattern', 'hint'), [('', "'**'"), ('sub/', "'sub/**'")])
+def test_a_pattern_that_matches_no_file_is_refused(
+    repo: Repo, pattern: str, hint: str,
+) -> None:
+    assert repo.run('git', 'model', 'track', pattern, code=129).err == (
+        f"error: '{pattern}' matches no file: attributes are not for folders\n"
+        f'hint: for all in a folder: git model track {hint}\n'
+    )

@@ -94,7 +94,10 @@ def test_damage_is_told_with_the_object(path: Path) -> None:
     with pytest.raises(CorruptObject) as e, opened(path, b'nothing'):
         pass
     assert e.value.message == f'the object {of_bytes(RAW)} in the store is damaged'
-    assert e.value.hints == ('see what is affected with "git model fsck"',)
+    assert e.value.hints == (
+        'see what is affected with "git model fsck", '
+        'mend it with "git model fsck --repair"',
+    )
 
 
 def test_damage_in_one_chunk_leaves_the_others_readable(path: Path) -> None:
