@@ -1,4 +1,4 @@
-"""Turn manifests in the worktree into models, from the tensors that are here."""
+"""Turn manifests in the worktree into models, from the tensors that can be had."""
 from __future__ import annotations
 
 import argparse
@@ -14,12 +14,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('path', nargs='*', help='files or folders (default: all)')
 
 
-def run(args: argparse.Namespace) -> int:
+def write(paths: list[str]) -> tuple[list[str], list[str]]:
+    """Write models; the paths written, and those that lack tensors."""
     with Filter() as filter_:
-        prefixes = models.prefixes_of(args.path, filter_)
+        prefixes = models.prefixes_of(paths, filter_)
         written, lacking = models.write_models(filter_.repository, filter_, prefixes)
     if written:
         print(f'Wrote {plural(len(written), "model")}.')
+    return written, lacking
+
+
+def run(args: argparse.Namespace) -> int:
+    _, lacking = write(args.path)
     for path in lacking:
         name = words.printable(path)
         print(f"warning: '{name}' stays a manifest: tensors are missing\n"

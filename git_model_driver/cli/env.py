@@ -55,6 +55,8 @@ def _print_hook(name: str) -> bool:
     target = hooks.folder() / name
     if not target.exists():
         print(f'hook {name}: not installed')
+    elif not os.access(target, os.X_OK):
+        print(f'hook {name}: git skips it, it is not executable ({target})')
     elif hooks.is_ours(name, target):
         print(f'hook {name}: current ({target})')
         return True

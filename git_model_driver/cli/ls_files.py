@@ -1,7 +1,7 @@
 """List the models in the index, or in a version.
 
-Behind the oid of the manifest: * the model is in the worktree, - its manifest is,
-~ tensors are missing here.
+Behind the oid of the manifest: * the model is in the worktree, - it is not (its
+manifest is, or nothing), ~ tensors are missing here.
 """
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def _line(model: Tracked, args: argparse.Namespace, filter_: Filter) -> str:
     mark = '*'
     if models.missing(model.manifest, filter_.store):
         mark = '~'
-    elif top is None or models.is_manifest(top / model.path):
+    elif top is None or not (top / model.path).is_file() or (
+        models.is_manifest(top / model.path)
+    ):
         mark = '-'
     blob = model.blob if args.long else model.blob[:10]
     line = f'{blob} {mark} {words.printable(model.path)}'

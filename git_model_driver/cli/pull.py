@@ -3,22 +3,17 @@ from __future__ import annotations
 
 import argparse
 
+from git_model_driver.cli import checkout
 from git_model_driver.core.errors import MissingObject
-from git_model_driver.filters import models
-from git_model_driver.filters.filter import Filter
 from git_model_driver.render.report import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('path', nargs='*', help='files or folders (default: all)')
+    checkout.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    with Filter() as filter_:
-        prefixes = models.prefixes_of(args.path, filter_)
-        written, lacking = models.write_models(filter_.repository, filter_, prefixes)
-    if written:
-        print(f'Wrote {plural(len(written), "model")}.')
+    written, lacking = checkout.write(args.path)
     if lacking:
         raise MissingObject(
             f'tensors of {plural(len(lacking), "model")} are on no remote that can '

@@ -27,7 +27,11 @@ def run(args: argparse.Namespace) -> int:
         print('Removed filter.model, merge.model and diff.model.')
     for key in left:
         print(f"Left '{key}': its value is not what install writes.")
-    if not args.skip_repo:
+    if args.skip_repo:
+        return 0
+    if settings.in_force('filter.model.process'):
+        print('Left the hooks: other settings of git still name the filter here.')
+    else:
         _uninstall_hooks()
     return 0
 

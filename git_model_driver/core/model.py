@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     def nbytes(self) -> int:
         """Length of the extent in bytes."""
         encoded = dict(self.extra).get('bytes', '')
-        if encoded.isdecimal():
+        if encoded.isdecimal() and len(encoded) < 20:
             return int(encoded)
         return dtypes.byte_length(self.dtype, self.shape)
 

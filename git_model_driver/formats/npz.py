@@ -20,6 +20,7 @@ from git_model_driver.core.layout import Layout
 from git_model_driver.core.layout import Tensor
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.formats import deflate
 from git_model_driver.formats import npy
 from git_model_driver.formats import zipdir
 from git_model_driver.formats import zipwrite
@@ -28,7 +29,6 @@ from git_model_driver.formats.base import Source
 
 NAME = 'npz'
 SUFFIX = '.npy'
-_PIECE = 1 << 20
 _LONGEST_HEAD = npy.MAX_HEADER + 12
 
 
@@ -60,10 +60,7 @@ def rebuild(manifest: Manifest, extent: Extents) -> bytes:
     archive = zipwrite.Writer()
     files = set()
     for name in sorted(manifest.tensors, key=words.natural_key):
-        try:
-            member = _member(manifest.tensors[name], extent)
-        except zlib.error as e:
-            raise FormatError(f"'{name}' cannot be decompressed: {e}") from None
+        member = _member(manifest.tensors[name], extent)
         if member.file in files:
             raise FormatError(f"two tensors would be '{member.file}' in the archive")
         files.add(member.file)
@@ -87,15 +84,9 @@ def _member(entry: Entry, extent: Extents) -> zipwrite.Member:
 
 def _inflated(chunks: Iterable[bytes | memoryview]) -> tuple[int, int]:
     """Length and CRC-32 of a DEFLATE stream's content."""
-    inflate, size, crc = zlib.decompressobj(-15), 0, 0
-    for chunk in chunks:
-        data = bytes(chunk)
-        while data:
-            piece = inflate.decompress(data, _PIECE)
-            size, crc = size + len(piece), zlib.crc32(piece, crc)
-            data = inflate.unconsumed_tail
-    if not inflate.eof:
-        raise FormatError('a compressed member is cut off')
+    size, crc = 0, 0
+    for piece in deflate.inflated(chunks):
+        size, crc = size + len(piece), zlib.crc32(piece, crc)
     return size, crc
 
 

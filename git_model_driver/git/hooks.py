@@ -31,12 +31,12 @@ def install(name: str, repository: Repository) -> Path:
     """Write the hook. Raises HookExists for a foreign one, or a foreign folder."""
     target = folder() / name
     inside = {repository.git_dir, repository.common_dir, repository.top}
-    if not inside & {*target.parents}:
+    if not inside & {*target.parents} or target.parent == repository.top:
         raise HookExists(
             f"core.hooksPath puts hooks outside this repository, in '{target.parent}'",
             *by_hand(name, target),
         )
-    if target.exists() and not is_ours(name, target):
+    if os.path.lexists(target) and not is_ours(name, target):
         raise HookExists(
             f"there is another {name} hook, '{target}'; it was left alone",
             *by_hand(name, target),

@@ -99,8 +99,8 @@ def _body(manifest: Manifest) -> list[str]:
 def _hunk(
     ours: Iterable[str], theirs: Iterable[str], reason: str, labels: Labels,
 ) -> list[str]:
-    opening = f'{"<" * labels.size} {labels.ours}: {reason}'
-    closing = f'{">" * labels.size} {labels.theirs}'
+    opening = words.printable(f'{"<" * labels.size} {labels.ours}: {reason}')
+    closing = words.printable(f'{">" * labels.size} {labels.theirs}')
     return Hunk(tuple(ours), tuple(theirs), opening, closing).lines
 
 

@@ -147,6 +147,8 @@ def _settle(
         entry = _combine(sides, choice, store, batch)
     except tensors.Unsettled as e:
         merged.conflicts[name] = str(e)
+    except FormatError as e:
+        merged.conflicts[name] = e.message
     except (MissingObject, CorruptObject) as e:
         merged.conflicts[name] = f'{e.message} ({e.hints[0]})'
     else:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
+from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.core.manifest import OPAQUE
@@ -167,9 +168,10 @@ class Resolver:
         try:
             trio = tensors.Trio(base, ours, theirs)
             entry = tensors.merge(trio, self.choice, self.store, batch)
-        except tensors.Unsettled as e:
+        except (tensors.Unsettled, FormatError) as e:
+            reason = e.message if isinstance(e, FormatError) else str(e)
             raise GitModelError(
-                f"'{key[1]}' in '{self.path}' cannot be merged: {e}",
+                f"'{key[1]}' in '{self.path}' cannot be merged: {reason}",
                 f'take a side: git model resolve --ours|--theirs '
                 f'{self.file} {words.shell(key[1])}',
             ) from None
