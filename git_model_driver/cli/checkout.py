@@ -14,18 +14,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('path', nargs='*', help='files or folders (default: all)')
 
 
-def write(paths: list[str]) -> tuple[list[str], list[str]]:
-    """Write models; the paths written, and those that lack tensors."""
+def write(paths: list[str]) -> models.Written:
+    """Write models, and say how many."""
     with Filter() as filter_:
         prefixes = models.prefixes_of(paths, filter_)
-        written, lacking = models.write_models(filter_.repository, filter_, prefixes)
-    if written:
-        print(f'Wrote {plural(len(written), "model")}.')
-    return written, lacking
+        done = models.write_models(filter_.repository, filter_, prefixes)
+    if done.written:
+        print(f'Wrote {plural(len(done.written), "model")}.')
+    return done
 
 
 def run(args: argparse.Namespace) -> int:
-    _, lacking = write(args.path)
+    lacking = write(args.path).lacking
     for path in lacking:
         name = words.printable(path)
         print(f"warning: '{name}' stays a manifest: tensors are missing\n"

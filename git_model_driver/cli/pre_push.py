@@ -12,7 +12,6 @@ from pathlib import Path
 from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
-from git_model_driver.git import run as git
 from git_model_driver.render.report import plural
 from git_model_driver.store.locate import store_of
 from git_model_driver.transfer import local
@@ -25,14 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     refuse_terminal('pre-push', 'what is pushed')
-    revisions = _revisions(sys.stdin, args.remote)
-    objects = local.needed(revisions) if revisions else {}
-    if not objects:
+    wanted = _wanted(sys.stdin)
+    if not wanted:
         return 0
     repository = repositories.find()
     url = args.url or args.remote
     base = repository.top or repository.git_dir
     target = repositories.local_store(url, base if args.url else Path.cwd())
+    # Asked of the other side itself: what we remember of a remote of that name may
+    # be of another place.
+    known = local.commits_of(target) if target else [f'--remotes={args.remote}']
+    objects = local.needed([*wanted, '--not', *known])
+    if not objects:
+        return 0
     if target is None:
         raise GitModelError(
             f"cannot send {plural(len(objects), 'tensor')} to '{url}': "
@@ -45,19 +49,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _revisions(lines: Iterable[str], remote: str) -> list[str]:
-    """Arguments of rev-list for what the other side lacks: githooks(5)."""
-    wanted, known = [], []
-    for line in filter(str.strip, lines):
-        _, local_oid, _, remote_oid = line.split()
-        if local_oid.strip('0'):
-            wanted.append(local_oid)
-        if remote_oid.strip('0') and _exists(remote_oid):
-            known.append(f'^{remote_oid}')
-    if not wanted:
-        return []
-    return [*wanted, *known, '--not', f'--remotes={remote}']
-
-
-def _exists(oid: str) -> bool:
-    return git.attempt('cat-file', '-e', oid).code == 0
+def _wanted(lines: Iterable[str]) -> list[str]:
+    """The commits that are pushed: githooks(5)."""
+    oids = (line.split()[1] for line in filter(str.strip, lines))
+    return [oid for oid in oids if oid.strip('0')]

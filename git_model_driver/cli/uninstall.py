@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.scope in (('--local',), ('--worktree',)):
+        repositories.find()
     removed, left = settings.remove(scope_of(args), args.dry_run)
     if args.dry_run:
         print('\n'.join(f'Would unset {key}' for key in removed))

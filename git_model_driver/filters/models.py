@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core import words
+from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
@@ -69,38 +71,61 @@ def below(path: str, prefixes: list[str]) -> bool:
     )
 
 
+class Written(NamedTuple):
+    """Paths: written, those that lack tensors, and those whose manifest was edited."""
+
+    written: list[str]
+    lacking: list[str]
+    edited: list[str]
+
+
 def write_models(
     repository: Repository, filter_: Filter, prefixes: list[str],
-) -> tuple[list[str], list[str]]:
-    """Turn manifests into models; the paths written, and those that lack tensors."""
+) -> Written:
+    """Turn manifests into models. An edited manifest costs a warning, and stays."""
     top = worktree.top_of(repository)
     ready: list[str] = []
     lacking: list[str] = []
+    edited: list[str] = []
     for path, blob, manifest in tracked(repository, filter_):
         if manifest is None or not below(path, prefixes):
             continue
         get_missing(path, manifest, filter_)
         if missing(manifest, filter_.store):
             lacking.append(path)
-        # A manifest that is not the index's is somebody's edit: it stays.
-        elif _is_same(top / path, filter_.blob(blob)):
-            ready.append(path)
+        elif is_manifest(top / path):
+            same = (top / path).read_bytes() == filter_.blob(blob)
+            (ready if same else edited).append(path)
     if ready:
         worktree.materialise(ready, top)
         hooks.ensure(repository)
+    for path in edited:
+        file = words.shell(path)
+        warn(
+            GitModelError(
+                f"'{path}' is a manifest, and not the index's",
+                f'stage it with "git add {file}", or drop it with '
+                f'"git checkout -- {file}"',
+            ),
+            'it was left alone',
+        )
     written = [path for path in ready if not is_manifest(top / path)]
-    return written, lacking + [path for path in ready if path not in written]
+    lacking += [path for path in ready if path not in written]
+    return Written(written, lacking, edited)
 
 
 def get_missing(path: str, manifest: Manifest, filter_: Filter) -> None:
     """Take what is not in the store from other stores, or from the worktree."""
-    filter_.store.gather(manifest.oids)
+    for damaged in filter_.store.gather(manifest.oids):
+        warn(
+            CorruptObject(
+                f"'{damaged}' is damaged",
+                'mend it there with "git model fsck --repair"',
+            ),
+            'it was not taken',
+        )
     if missing(manifest, filter_.store):
         filter_.worktree_manifest(path)     # stores what the file has
-
-
-def _is_same(file: Path, data: bytes | None) -> bool:
-    return is_manifest(file) and file.read_bytes() == data
 
 
 def prefixes_of(paths: list[str], filter_: Filter) -> list[str]:

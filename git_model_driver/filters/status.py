@@ -64,7 +64,8 @@ class _Raw(NamedTuple):
 
 def _raw(*command: str) -> Iterator[_Raw]:
     fields = run.zsplit(
-        *command[:1], '--raw', '-z', '--no-renames', '--no-abbrev', *command[1:], '--',
+        *command[:1], '--raw', '-z', '--no-renames', '--no-abbrev', '--no-relative',
+        *command[1:], '--',
         ':(top,attr:filter=model)',
     )
     for facts, path in zip(fields[::2], fields[1::2]):

@@ -36,7 +36,7 @@ def manifests_in(revisions: Sequence[str]) -> Iterator[Found]:
 def manifests_in_index() -> Iterator[Found]:
     """Those of every stage of the index."""
     paths = {}
-    for record in run.zsplit('ls-files', '-s', '-z'):
+    for record in run.zsplit('ls-files', '-s', '-z', '--full-name', '--', ':/'):
         facts, _, path = record.partition(b'\t')
         paths[facts.split()[1].decode()] = os.fsdecode(path)
     yield from _those(paths)

@@ -74,7 +74,7 @@ def write(scope: Sequence[str], force: bool) -> None:
         value = get(scope, key)
         if value is not None and not is_ours(key, value) and not force:
             raise GitModelError(
-                f"'{key}' is already set to '{value}'",
+                f"'{key}' is already set to '{value[:60]}'",
                 'replace it with "git model install --force"',
             )
     for key, value in SETTINGS.items():

@@ -30,9 +30,15 @@ def top_of(repository: Repository) -> Path:
 
 
 def from_top(path: str, repository: Repository) -> str:
-    """The path as the index has it. Raises UsageError for one outside."""
+    """The path as the index has it. Raises UsageError for one outside.
+
+    A path from the top is taken too where there is none from here: filters and
+    drivers run at the top, and name files in their hints from there.
+    """
     top = top_of(repository)
     absolute = os.path.abspath(path)
+    if not os.path.lexists(absolute) and os.path.lexists(top / path):
+        absolute = os.path.abspath(top / path)
     relative = os.path.relpath(absolute, top)
     if relative.split(os.sep)[0] == os.pardir:
         raise UsageError(f"'{path}' is outside the repository at '{top}'")
@@ -41,7 +47,9 @@ def from_top(path: str, repository: Repository) -> str:
 
 def models(repository: Repository) -> list[Indexed]:
     """The entries of the index that the filter is responsible for."""
-    records = run.zsplit('ls-files', '-s', '-z', '--', ':(top,attr:filter=model)')
+    records = run.zsplit(
+        'ls-files', '-s', '-z', '--full-name', '--', ':(top,attr:filter=model)',
+    )
     entries = map(_indexed, records)
     return [entry for entry in entries if entry.mode in REGULAR_FILES]
 

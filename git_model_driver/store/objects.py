@@ -60,34 +60,49 @@ class Store:
         return os.path.exists(f'{self._objects}/{digits[:2]}/{digits[2:]}')
 
     def find(self, oid: Oid) -> Path | None:
-        """The object's file here, in an alternate, or taken over from a remote."""
+        """The object's file here, in an alternate, or taken over from a remote.
+
+        Raises CorruptObject where the only one is a remote's damaged one.
+        """
         if self.has_own(oid):
             return self.path(oid)
         alternates, _ = self._look_around()
         for root in alternates:
             if (path := object_path(root, oid)).exists():
                 return path
-        self.gather([oid])
-        return self.path(oid) if self.has_own(oid) else None
+        damaged = self.gather([oid])
+        if self.has_own(oid):
+            return self.path(oid)
+        if damaged:
+            raise CorruptObject(
+                f"the object {oid} is damaged in '{damaged[0]}'",
+                'mend it there with "git model fsck --repair"',
+            )
+        return None
 
-    def gather(self, oids: Iterable[Oid]) -> None:
+    def gather(self, oids: Iterable[Oid]) -> list[Path]:
         """Take over those that are only in a remote's store, all in one go.
 
-        Each is checked by its SHA-256: raises CorruptObject.
+        Each is checked by its SHA-256. The files that are damaged are returned.
         """
-        wanted = [oid for oid in set(oids) if not self.has_own(oid)]
+        wanted = [oid for oid in set(oids) if not self.has(oid)]
         if not wanted:
-            return
-        alternates, remotes = self._look_around()
+            return []
+        _, remotes = self._look_around()
+        damaged: list[Path] = []
         with self.batch() as batch:
             for oid in wanted:
-                here = any(object_path(root, oid).exists() for root in alternates)
                 there = (object_path(root, oid) for root in remotes)
-                path = None if here else next(filter(Path.exists, there), None)
-                if path is not None:
-                    with ObjectFile(path, oid) as file:
-                        check_digest(file)
+                for path in filter(Path.exists, there):
+                    try:
+                        with ObjectFile(path, oid) as file:
+                            check_digest(file)
+                    except CorruptObject:
+                        damaged.append(path)
+                        continue
                     batch.take_over(path, oid)
+                    break
+        return damaged
 
     def _look_around(self) -> tuple[Sequence[Path], Sequence[Path]]:
         if self._others is None:

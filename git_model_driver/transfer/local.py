@@ -26,6 +26,16 @@ def store_at(name: str, repository: Repository) -> Path | None:
     return repositories.local_store(address, base if url.code == 0 else Path.cwd())
 
 
+def commits_of(store: Path) -> list[str]:
+    """What the refs of the repository around a store point to, and we have too."""
+    listed = run.attempt(
+        f'--git-dir={store.parent}', 'for-each-ref', '--format=%(objectname)',
+    ).out
+    checked = run.output('cat-file', '--batch-check', input=listed).decode()
+    lines = (line.split() for line in checked.splitlines())
+    return sorted({words[0] for words in lines if words[-1] != 'missing'})
+
+
 def needed(revisions: list[str]) -> dict[Oid, str]:
     """The objects that the manifests of these commits are made of, with a path."""
     found: dict[Oid, str] = {}

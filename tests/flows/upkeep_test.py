@@ -103,8 +103,13 @@ def test_fetch_names_what_it_cannot_find(two: Repo) -> None:
 def test_an_edited_manifest_is_not_overwritten(two: Repo) -> None:
     old = two.manifest(revision='HEAD~1')
     two.write(M, old)
-    assert two.git('model', 'checkout') == ''
-    assert two.git('model', 'pull') == 'All models are here.\n'
+    for verb in ('checkout', 'pull'):
+        done = two.run('git', 'model', verb)
+        assert (done.out, done.err) == ('', (
+            f"warning: '{M}' is a manifest, and not the index's: it was left alone\n"
+            f'hint: stage it with "git add {M}", or drop it with '
+            f'"git checkout -- {M}"\n'
+        ))
     assert two.read(M).decode() == old
     assert two.status() == f' M {M}\n'
     two.git('add', M)
@@ -263,3 +268,51 @@ def test_a_pattern_that_matches_no_file_is_refused(
         f"error: '{pattern}' matches no file: attributes are not for folders\n"
         f'hint: for all in a folder: git model track {hint}\n'
     )
+
+
+def test_a_remote_of_the_same_name_in_another_place_gets_all(two: Repo) -> None:
+    for place in ('a', 'b'):
+        two.git('init', '-q', '--bare', '-b', 'main', f'../{place}.git')
+    two.git('remote', 'add', 'origin', '../a.git')
+    two.git('push', '-q', 'origin', 'main')
+    two.git('remote', 'set-url', 'origin', '../b.git')
+    two.git('push', '-q', 'origin', 'main')
+    for place in ('a', 'b'):
+        store = two.path.parent / f'{place}.git/model/objects'
+        assert len(list(store.glob('*/*'))) == 3
+    two.save(M, a=[4.0], b=[2.0])
+    two.commit('three')
+    assert two.run('git', 'push', '-q', 'origin', 'main').err.startswith(
+        'Sent 1 tensor to ',
+    )
+
+
+def test_a_damaged_object_of_a_remote_does_not_stop_the_others(two: Repo) -> None:
+    two.save('n.safetensors', c=[7.0])
+    two.commit('another')
+    one, *_ = (path for path in objects(two) if path.read_bytes()[-4:] == b'\0\0\xe0@')
+    damage(one)
+    other = clone(two)
+    assert other.load() == {'a': [3.0], 'b': [2.0]}
+    done = other.run('git', 'model', 'pull', code=128)
+    assert f"warning: '{one}' is damaged: it was not taken\n" in done.err
+    assert 'tensors of 1 model are on no remote' in done.err
+
+
+def test_a_hint_can_be_typed_in_a_folder(two: Repo) -> None:
+    two.git('mv', M, 'models.safetensors')
+    two.save('deep/x.safetensors', a=[1.0])
+    two.commit('deep')
+    two.write('deep/x.safetensors', two.manifest('deep/x.safetensors'))
+    folder = Git(two.path / 'deep')
+    assert folder.git('model', 'checkout', 'deep/x.safetensors') == 'Wrote 1 model.\n'
+
+
+def test_every_verb_means_the_whole_repository_in_a_folder(two: Repo) -> None:
+    two.save('deep/x.safetensors', a=[1.0])
+    two.commit('deep')
+    two.save(M, a=[8.0], b=[2.0])
+    folder = Git(two.path / 'deep')
+    for verb in (('ls-files', '-s'), ('status', '--porcelain'), ('fsck',), ('env',)):
+        assert folder.git('model', *verb) == two.git('model', *verb)
+    assert folder.git('model', 'ls-files', '-n') == f'deep/x.safetensors\n{M}\n'

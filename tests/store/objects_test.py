@@ -108,7 +108,7 @@ def test_what_has_another_name_there_is_not_taken_over(other: Store) -> None:
     target.parent.mkdir(parents=True)
     target.write_bytes(other.path(HELLO).read_bytes())
     store = beside(other, 'remotes')
-    with pytest.raises(CorruptObject, match='holds other bytes than its name says'):
+    with pytest.raises(CorruptObject, match='is damaged in '):
         store.open(wrong)
     assert list(store) == []
     with other.open(wrong) as file, pytest.raises(CorruptObject):
