@@ -43,6 +43,7 @@ class Filter:
 
     def __init__(self) -> None:
         self._blobs = CatFile()
+        self._hooked = False
 
     def __enter__(self) -> Filter:
         return self
@@ -112,7 +113,9 @@ class Filter:
                 return text
         began = cache.clock()
         text = manifests.serialize(take_apart(source, self.store))
-        hooks.ensure(self.repository)
+        if not self._hooked:
+            hooks.ensure(self.repository)
+            self._hooked = True
         if status:
             cache.put(path, status, began, text.encode())
         return text
