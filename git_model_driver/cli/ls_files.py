@@ -89,7 +89,7 @@ def _line(model: Tracked, args: argparse.Namespace, filter_: Filter) -> str:
         return words.printable(model.path)
     top = filter_.repository.top
     mark = '*'
-    if models.missing(model.manifest, filter_.store):
+    if filter_.store.missing(model.manifest.oids):
         mark = '~'
     elif top is None or not (top / model.path).is_file() or (
         models.is_manifest(top / model.path)

@@ -29,7 +29,6 @@ COMMENT = (
 OPAQUE = 'opaque'
 # What textconv prints begins so. "git blame" cleans that: it passes through.
 SUMMARY = '# git-model summary: name dtype shape oid mean std min max norm'
-_MARKER = re.compile(r'^(?:<{7,}|>{7,}|\|{7,}|={7,})(?: .*)?$', re.MULTILINE)
 _OIDS = re.compile(r' (sha256:[0-9a-f]{64})(?= |$)', re.MULTILINE)
 _FORMAT = re.compile(r'[a-z0-9][a-z0-9_-]*')
 _KEY = re.compile(r'[a-z][a-z0-9_-]*')

@@ -20,10 +20,6 @@ from git_model_driver.git import caller
 from git_model_driver.store.places import Places
 from git_model_driver.store.source import FileSource
 
-# Text that is passed through, manifests and conflicts, is recognised by this
-# much of it; the first packet of a longer stream always holds as much.
-HEAD = 64 << 10
-
 
 class Content(NamedTuple):
     source: FileSource

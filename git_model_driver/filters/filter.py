@@ -111,7 +111,7 @@ class Filter:
             text = cached.decode()
             if all(map(self.store.has, manifests.oids_in(text))):
                 return text
-        began = cache.clock()
+        began = cache.clock() if status else 0
         text = manifests.serialize(take_apart(source, self.store))
         if not self._hooked:
             hooks.ensure(self.repository)

@@ -16,7 +16,6 @@ from git_model_driver.filters.filter import warn
 from git_model_driver.git import hooks
 from git_model_driver.git import worktree
 from git_model_driver.git.repository import Repository
-from git_model_driver.store.objects import Store
 
 
 class Tracked(NamedTuple):
@@ -59,11 +58,6 @@ def is_manifest(file: Path) -> bool:
         return False
 
 
-def missing(manifest: Manifest, store: Store) -> set[str]:
-    """The oids of what cannot be had here."""
-    return {oid for oid in manifest.oids if not store.has(oid)}
-
-
 def below(path: str, prefixes: list[str]) -> bool:
     """Whether the path is one of these or inside one; all are if there is none."""
     return not prefixes or any(
@@ -91,7 +85,7 @@ def write_models(
         if manifest is None or not below(path, prefixes):
             continue
         get_missing(path, manifest, filter_)
-        if missing(manifest, filter_.store):
+        if filter_.store.missing(manifest.oids):
             lacking.append(path)
         elif is_manifest(top / path):
             same = (top / path).read_bytes() == filter_.blob(blob)
@@ -124,7 +118,7 @@ def get_missing(path: str, manifest: Manifest, filter_: Filter) -> None:
             ),
             'it was not taken',
         )
-    if missing(manifest, filter_.store):
+    if filter_.store.missing(manifest.oids):
         filter_.worktree_manifest(path)     # stores what the file has
 
 

@@ -56,7 +56,7 @@ class Assembly:
     def check(self) -> None:
         """Raises MissingObject, CorruptObject, FormatError and ManifestError."""
         self.store.gather(self.manifest.oids)
-        missing = {oid for oid in self.manifest.oids if not self.store.has(oid)}
+        missing = self.store.missing(self.manifest.oids)
         if missing:
             n = len(missing)
             raise MissingObject(

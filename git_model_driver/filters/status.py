@@ -46,7 +46,7 @@ def changes(filter_: Filter) -> Iterator[Change]:
         if manifest is None:
             yield Change(RAW, 'M', path, 0, 0, 0)
             continue
-        oids = models.missing(manifest, filter_.store)
+        oids = filter_.store.missing(manifest.oids)
         if oids:
             sizes = [e.nbytes for e in manifest.tensors.values() if e.oid in oids]
             total = len(set(manifest.oids))

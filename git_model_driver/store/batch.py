@@ -16,13 +16,13 @@ from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
-from git_model_driver.core.oid import hex_of
 from git_model_driver.store import codec as codecs
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objectfile import Header
 from git_model_driver.store.objectfile import checksum
 from git_model_driver.store.objectfile import pack
 from git_model_driver.store.places import Places
+from git_model_driver.store.places import object_path
 from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import Span
 
@@ -154,8 +154,7 @@ class Batch:
                 _fsync(path)
         folders = {self.root, self.root / 'objects'}
         for oid in list(self._pending):
-            digits = hex_of(oid)
-            final = self.root / 'objects' / digits[:2] / digits[2:]
+            final = object_path(self.root, oid)
             self._places.folder(final.parent)
             path = self._pending[oid]
             os.replace(path, final)

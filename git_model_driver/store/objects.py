@@ -24,6 +24,7 @@ from git_model_driver.core.oid import from_digest
 from git_model_driver.core.oid import hex_of
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objectfile import ObjectFile
+from git_model_driver.store.places import object_path
 
 Others = Callable[[], Sequence[Path]]
 
@@ -59,6 +60,10 @@ class Store:
         digits = hex_of(oid)    # without pathlib: a model may have 100,000
         return os.path.exists(f'{self._objects}/{digits[:2]}/{digits[2:]}')
 
+    def missing(self, oids: Iterable[Oid]) -> set[Oid]:
+        """Those that are neither here nor in an alternate."""
+        return {oid for oid in oids if not self.has(oid)}
+
     def find(self, oid: Oid) -> Path | None:
         """The object's file here, in an alternate, or taken over from a remote.
 
@@ -85,7 +90,7 @@ class Store:
 
         Each is checked by its SHA-256. The files that are damaged are returned.
         """
-        wanted = [oid for oid in set(oids) if not self.has(oid)]
+        wanted = self.missing(oids)
         if not wanted:
             return []
         _, remotes = self._look_around()
@@ -140,11 +145,6 @@ class Store:
             for name in _listdir(self.root / 'objects' / folder):
                 if len(folder) == 2 and len(name) == 62:
                     yield Oid(f'sha256:{folder}{name}')
-
-
-def object_path(root: Path, oid: Oid) -> Path:
-    digits = hex_of(oid)
-    return root / 'objects' / digits[:2] / digits[2:]
 
 
 def check_digest(file: ObjectFile) -> None:

@@ -6,7 +6,16 @@ import stat
 import time
 from pathlib import Path
 
+from git_model_driver.core.oid import Oid
+from git_model_driver.core.oid import hex_of
+
 _ABANDONED_AFTER = 24 * 3600
+
+
+def object_path(root: Path, oid: Oid) -> Path:
+    """The file of an object in the store at root."""
+    digits = hex_of(oid)
+    return root / 'objects' / digits[:2] / digits[2:]
 
 
 class Places:
