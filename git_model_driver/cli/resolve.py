@@ -5,7 +5,6 @@ When nothing is left, the path is staged and the model written in its place.
 from __future__ import annotations
 
 import argparse
-from fractions import Fraction
 from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
@@ -14,11 +13,13 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import worktree
+from git_model_driver.git.operation import MERGE
 from git_model_driver.merging import resolve
+from git_model_driver.merging.keys import WEIGHTS
+from git_model_driver.merging.keys import Rule
+from git_model_driver.merging.keys import parameters_of
 from git_model_driver.merging.methods import METHODS
-from git_model_driver.merging.rules import Choice
-from git_model_driver.merging.rules import Rule
-from git_model_driver.merging.rules import check
+from git_model_driver.merging.rules import Rules
 from git_model_driver.render.report import plural
 from git_model_driver.store.locate import store_of
 
@@ -45,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
         for name, reason in resolve.listing(text, path).items():
             print(words.printable(f'{name}: {reason}'))
         return 0
-    choice = Choice(args.method, _parameters(args), True, 'git model resolve')
-    resolver = resolve.Resolver(path, choice, store_of(repository))
+    resolver = resolve.Resolver(path, _rules(args), store_of(repository))
     left = resolver.resolve(text, args.glob)
     (top / path).write_text(left.text, encoding='utf-8', newline='')
     if left.reasons:
@@ -73,16 +73,18 @@ def _conflicted(file: Path, path: str) -> str:
     )
 
 
-def _parameters(args: argparse.Namespace) -> dict[str, Fraction]:
-    found = {}
+def _rules(args: argparse.Namespace) -> Rules:
+    """The method, for every tensor by name: classes have no say here."""
+    rules = [Rule('*', 'merge', args.method, f'--method {args.method}')]
     for pair in args.parameters:
         key, _, value = pair.partition('=')
-        known = METHODS[args.method].PARAMETERS if args.method in METHODS else ()
+        known = [*parameters_of(args.method), *WEIGHTS]
+        if args.method not in METHODS:
+            known = []
         if key not in known:
             raise UsageError(
                 f"'{pair}' is no parameter of '{args.method}'",
                 'its parameters are: ' + (', '.join(sorted(known)) or 'none'),
             )
-        check(Rule('*', key, value, f'-p {pair}'))
-        found[key] = Fraction(value)
-    return found
+        rules.append(Rule('*', key, value, f'-p {pair}'))
+    return Rules(rules, MERGE)

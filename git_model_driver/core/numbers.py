@@ -28,7 +28,7 @@ def stored(data: bytes | memoryview, dtype: str, endian: str = 'little') -> Any:
 
 def widened(array: Any, dtype: str) -> Any:
     """A stored array as float32, float64, complex64 or complex128."""
-    return array.astype(_computed(dtype))
+    return array.astype(computed(dtype))
 
 
 def rounded(values: Any, dtype: str) -> Any:
@@ -45,6 +45,12 @@ def to_bytes(array: Any, dtype: str, endian: str = 'little') -> bytes:
     return data
 
 
+def as_bytes(array: Any, dtype: str, endian: str = 'little') -> memoryview:
+    """``to_bytes`` without a copy, where none is needed."""
+    ordered = array.astype(dtypes.as_numpy(dtype, endian), copy=False)
+    return memoryview(ordered.reshape(-1).view('u1'))
+
+
 def same_bits(one: Any, other: Any) -> Any:
     """Where two arrays of one dtype hold the same bits, NaN and -0 included."""
     width = one.dtype.itemsize
@@ -54,7 +60,7 @@ def same_bits(one: Any, other: Any) -> Any:
     return one.view(f'u{width}') == other.view(f'u{width}')
 
 
-def _computed(dtype: str) -> str:
+def computed(dtype: str) -> str:
     if dtype in ('C64', 'C128'):
         return 'complex64' if dtype == 'C64' else 'complex128'
     if dtype == 'F64' or dtype not in dtypes.FLOATS:

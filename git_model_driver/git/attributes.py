@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,3 +115,16 @@ def _read(file: Path) -> str:
 
 def _write(file: Path, text: str) -> None:
     file.write_bytes(os.fsencode(text))
+
+
+def merged_as_models(paths: Iterable[str]) -> set[str]:
+    """Those of the paths (from the top) whose merge driver is ours."""
+    asked = b''.join(os.fsencode(path) + b'\0' for path in paths)
+    fields = run.output(
+        '-C', run.text('rev-parse', '--show-toplevel') or '.',
+        'check-attr', '-z', '--stdin', 'merge', input=asked,
+    ).split(b'\0')
+    return {
+        os.fsdecode(path) for path, value in zip(fields[::3], fields[2::3])
+        if value == b'model'
+    }

@@ -7,19 +7,25 @@ result file together with a conflict's exit code.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from typing import Optional
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.git import operation
 from git_model_driver.merging import conflicts
+from git_model_driver.merging import fisher
+from git_model_driver.merging import siblings
 from git_model_driver.merging.conflicts import Labels
+from git_model_driver.merging.merge import Means
 from git_model_driver.merging.merge import Merged
 from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.merge import merge
-from git_model_driver.merging.rules import Choice
-from git_model_driver.merging.rules import load
+from git_model_driver.merging.rulefiles import load
+from git_model_driver.merging.rules import Rules
+from git_model_driver.merging.sanity import Sanity
 from git_model_driver.store.objects import Store
 
 
@@ -38,6 +44,8 @@ class Outcome(NamedTuple):
 
     reasons: dict[str, str]
     counts: dict[str, int]
+    notes: Sequence[str] = ()
+    sanity: Optional[Sanity] = None
 
 
 def run(call: Call, store: Store) -> Outcome:
@@ -47,15 +55,20 @@ def run(call: Call, store: Store) -> Outcome:
             reason = f'emptied in {side}, changed in {other}'
             fall_back(call, reason)
             return Outcome({'the whole file': reason}, {})
+    blobs = [side.read_bytes() for side in (call.base, call.ours, call.theirs)]
     versions = read_versions(call)
     rules = load(operation.current(call.path))
-    merged = merge(versions, rules.choose, store)
+    beside = siblings.find(call.path, blobs)
+    means = Means(rules, store, beside, fisher.find(rules, beside, 2, call.path))
+    merged = merge(versions, means)
     if merged.reasons:
         text = conflicts.render(merged, versions, call.labels)
     else:
         text = manifests.serialize(merged.manifest)
     call.ours.write_bytes(text.encode())
-    return Outcome(merged.reasons, dict(merged.counts))
+    return Outcome(
+        merged.reasons, dict(merged.counts), merged.notes, merged.sample.outcome(),
+    )
 
 
 def replay(call: Call) -> bool | None:
@@ -81,7 +94,7 @@ def run_virtual(call: Call, store: Store) -> None:
     cannot be combined stays as it was in their own base, or as it is in ours.
     """
     versions = read_versions(call)
-    merged = merge(versions, lambda name: Choice('linear', {}, True, ''), store)
+    merged = merge(versions, Means(Rules([], operation.MERGE), store))
     result = _without_conflicts(merged, versions)
     call.ours.write_bytes(manifests.serialize(result).encode())
 
@@ -104,8 +117,10 @@ def read_versions(call: Call) -> Versions:
     base = call.base.read_bytes()
     return Versions(
         manifests.parse(base, call.path) if base else None,
-        manifests.parse(call.ours.read_bytes(), call.path),
-        manifests.parse(call.theirs.read_bytes(), call.path),
+        (
+            manifests.parse(call.ours.read_bytes(), call.path),
+            manifests.parse(call.theirs.read_bytes(), call.path),
+        ),
     )
 
 

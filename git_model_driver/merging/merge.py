@@ -1,47 +1,79 @@
-"""Three manifests become one, and a list of what could not be settled."""
+"""Several manifests become one, and a list of what could not be settled."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from typing import NamedTuple
 from typing import Optional
 
-from git_model_driver.core.errors import CorruptObject
-from git_model_driver.core.errors import FormatError
-from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import OPAQUE
-from git_model_driver.core.manifest import Blob
-from git_model_driver.core.manifest import Entry
-from git_model_driver.core.manifest import Manifest
-from git_model_driver.formats import registry
-from git_model_driver.formats.base import canonical_writer
-from git_model_driver.formats.base import rebuilder
-from git_model_driver.merging import tensors
-from git_model_driver.merging.rules import Choice
+from git_model_driver.core.model import Blob
+from git_model_driver.core.model import Entry
+from git_model_driver.core.model import Manifest
+from git_model_driver.merging import layouts
+from git_model_driver.merging import renames
+from git_model_driver.merging import ties
+from git_model_driver.merging.desk import Room
+from git_model_driver.merging.fisher import Fisher
+from git_model_driver.merging.rules import Rules
+from git_model_driver.merging.sanity import Sample
+from git_model_driver.merging.settle import Job
+from git_model_driver.merging.settle import Settled
+from git_model_driver.merging.settle import settle_all
+from git_model_driver.merging.threeway import Decision
 from git_model_driver.merging.threeway import Who
 from git_model_driver.merging.threeway import decide
 from git_model_driver.merging.threeway import decide_all
+from git_model_driver.merging.units import registry as units
+from git_model_driver.merging.units.base import Siblings
+from git_model_driver.merging.units.base import Side
+from git_model_driver.merging.units.base import Unsettled
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objects import Store
 
-Choose = Callable[[str], Choice]
 SIDES = ('base', 'ours', 'theirs')
 _ABSENT = Manifest('')
 
 
 class Versions(NamedTuple):
-    """The three sides; base is None where there is no common ancestor."""
+    """All sides; base is None where there is no common ancestor.
+
+    Two versions are ours and theirs; more are HEAD and the other heads.
+    """
 
     base: Optional[Manifest]
-    ours: Manifest
-    theirs: Manifest
+    sides: tuple[Manifest, ...]
+    labels: tuple[str, ...] = ('ours', 'theirs')
 
     @property
     def ancestor(self) -> Manifest:
         return self.base or _ABSENT
+
+    @property
+    def ours(self) -> Manifest:
+        return self.sides[0]
+
+    @property
+    def theirs(self) -> Manifest:
+        return self.sides[1]
+
+
+class Nothing:
+    """No file beside the model is known."""
+
+    def read(self, side: int, name: str) -> bytes | None:
+        return None
+
+
+class Means(NamedTuple):
+    """What a merge works with, beside the versions."""
+
+    rules: Rules
+    store: Store
+    siblings: Siblings = Nothing()
+    fisher: Optional[Fisher] = None
 
 
 @dataclass
@@ -50,7 +82,9 @@ class Merged:
 
     ``whole`` is set where the files cannot be merged tensor by tensor at all;
     ``conflicts`` and ``meta_conflicts`` give the reason by name, and
-    ``layout_conflict`` that for the container.
+    ``layout_conflict`` that for the container. ``counts`` has the number of tensors
+    by where they came from, ``notes`` lines for the report. ``who`` changed a tensor
+    (a label, ``same`` or ``both``), and ``how`` those that several did were settled.
     """
 
     format: str = ''
@@ -63,6 +97,10 @@ class Merged:
     layout_conflict: str | None = None
     whole: str | None = None
     counts: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    who: dict[str, str] = field(default_factory=dict)
+    how: dict[str, str] = field(default_factory=dict)
+    sample: Sample = field(default_factory=Sample)
 
     @property
     def manifest(self) -> Manifest:
@@ -82,28 +120,36 @@ class Merged:
         return {**found, **self.conflicts}
 
 
-def merge(versions: Versions, choose: Choose, store: Store) -> Merged:
-    """Merge tensor by tensor; ``choose`` gives the method for a name."""
-    base, ours, theirs = versions.ancestor, versions.ours, versions.theirs
-    unchanged = decide(versions.base, ours, theirs)
+class _Dry(Exception):
+    """Leaves a batch without keeping its objects."""
+
+
+def merge(versions: Versions, means: Means, keep: bool = True) -> Merged:
+    """Merge tensor by tensor. With ``keep`` False no object stays in the store."""
+    unchanged = decide(versions.base, *versions.sides)
     if unchanged.value is not None:
         return _as_it_is(unchanged.value)
     if reason := _not_mergeable(versions):
         return Merged(whole=reason)
-    merged = Merged(ours.format if base.format != ours.format else theirs.format)
+    base = versions.ancestor
+    formats = [side.format for side in versions.sides]
+    merged = Merged(next((f for f in formats if f != base.format), base.format))
     _merge_meta(versions, merged)
-    decisions = decide_all(base.tensors, ours.tensors, theirs.tensors)
-    with store.batch() as batch:
-        for name, decision in decisions.items():
-            merged.counts[decision.who.value] += 1
-            if decision.value is not None:
-                merged.tensors[name] = decision.value
-            elif decision.who is Who.BOTH:
-                sides = tuple(side.tensors.get(name) for side in (base, ours, theirs))
-                _settle(name, sides, choose(name), merged, store, batch)
     try:
-        merged.skeleton = find_layout(versions, _with_ours(merged, ours), store)
-    except tensors.Unsettled as e:
+        with means.store.batch() as batch:
+            _merge_tensors(versions, means, merged, batch)
+            if not keep:
+                raise _Dry
+    except _Dry:
+        return merged
+    if merged.whole:
+        return merged
+    try:
+        result = _with_ours(merged, versions.ours)
+        merged.skeleton = layouts.find_layout(
+            versions.base, versions.sides, result, means.store,
+        )
+    except Unsettled as e:
         merged.layout_conflict = str(e)
     return merged
 
@@ -116,111 +162,95 @@ def _as_it_is(manifest: Manifest) -> Merged:
 
 
 def _not_mergeable(versions: Versions) -> str | None:
-    ours, theirs = versions.ours, versions.theirs
-    formats = {side.format for side in (ours, theirs)}
+    formats = {side.format for side in versions.sides}
     if OPAQUE in formats:
         return 'both sides changed it, and it is no model that can be read'
     if len(formats) > 1:
-        return f'formats differ: ours {ours.format}, theirs {theirs.format}'
+        said = ', '.join(
+            f'{label} {side.format}'
+            for label, side in zip(versions.labels, versions.sides)
+        )
+        return f'formats differ: {said}'
     return None
 
 
 def _merge_meta(versions: Versions, merged: Merged) -> None:
-    base, ours, theirs = versions.ancestor, versions.ours, versions.theirs
-    for key, decision in decide_all(base.meta, ours.meta, theirs.meta).items():
+    metas = [side.meta for side in versions.sides]
+    for key, decision in decide_all(versions.ancestor.meta, *metas).items():
         if decision.value is not None:
             merged.meta[key] = decision.value
-        elif decision.who is Who.BOTH:
+        elif decision.who is Who.MANY:
             merged.meta_conflicts[key] = 'both sides changed it'
 
 
-def _settle(
-    name: str,
-    sides: tuple[Entry | None, ...],
-    choice: Choice,
-    merged: Merged,
-    store: Store,
-    batch: Batch,
+def _merge_tensors(
+    versions: Versions, means: Means, merged: Merged, batch: Batch,
 ) -> None:
-    """Settle a tensor that both sides changed, or say why not."""
-    try:
-        entry = _combine(sides, choice, store, batch)
-    except tensors.Unsettled as e:
-        merged.conflicts[name] = str(e)
-    except FormatError as e:
-        merged.conflicts[name] = e.message
-    except (MissingObject, CorruptObject) as e:
-        merged.conflicts[name] = f'{e.message} ({e.hints[0]})'
-    else:
-        merged.counts[f'by {choice.method}'] += 1
+    sides = [side.tensors for side in versions.sides]
+    followed = renames.follow(versions.ancestor.tensors, sides, versions.labels)
+    base, sides = followed.base, list(followed.versions)
+    merged.notes += followed.notes
+    merged.conflicts.update(followed.conflicts)
+    merged.conflicts.update(ties.torn(base, sides, versions.labels))
+    merged.conflicts.update(
+        ties.torn_aliases(versions.ancestor, versions.sides, versions.labels),
+    )
+    rules = means.rules.for_names(
+        name for side in (base, *sides) for name in side
+    )
+    room = Room(
+        rules, versions.labels, means.siblings, means.store, batch, means.fisher,
+    )
+    jobs = []
+    for unit in units.find(base, sides):
+        if merged.conflicts.keys() & set(unit.names):
+            continue
+        decision = decide(_of(unit, base), *(_of(unit, side) for side in sides))
+        if decision.who is Who.MANY:
+            jobs.append(Job(unit, base, tuple(sides), decision.changed))
+        else:
+            _take(unit, decision, versions.labels, merged)
+    for job, settled in zip(jobs, settle_all(jobs, room)):
+        _take_in(job, settled, merged)
+    if warning := merged.sample.unrelated:
+        merged.notes.append(f'warning: {warning}')
+        if rules.choose('').strict:
+            merged.whole = warning
+
+
+def _of(unit: units.Unit, side: Side) -> tuple[Entry | None, ...] | None:
+    """A unit on one side; None where nothing of it is there."""
+    entries = tuple(side.get(name) for name in unit.names)
+    return entries if any(entries) else None
+
+
+def _take(
+    unit: units.Unit, decision: Decision[tuple[Entry | None, ...]],
+    labels: Sequence[str], merged: Merged,
+) -> None:
+    key = decision.who.value
+    if decision.who is Who.ONE:
+        key = labels[decision.changed[0]]
+    merged.counts[key] += len(unit.names)
+    if decision.who is not Who.NEITHER:
+        merged.who.update(dict.fromkeys(unit.names, key))
+    for name, entry in zip(unit.names, decision.value or ()):
         if entry is not None:
             merged.tensors[name] = entry
 
 
-def _combine(
-    sides: tuple[Entry | None, ...], choice: Choice, store: Store, batch: Batch,
-) -> Entry | None:
-    """The merged tensor; None where the side that the rule names has none."""
-    if choice.method == 'conflict':
-        raise tensors.Unsettled(f'both sides changed it (rule at {choice.origin})')
-    if choice.method in SIDES:
-        return sides[SIDES.index(choice.method)]
-    return tensors.merge(_trio(sides, choice), choice, store, batch)
-
-
-def _trio(sides: tuple[Entry | None, ...], choice: Choice) -> tensors.Trio:
-    base, ours, theirs = sides
-    if ours is None:
-        raise tensors.Unsettled('deleted in ours, changed in theirs')
-    if theirs is None:
-        raise tensors.Unsettled('changed in ours, deleted in theirs')
-    if base is None and not choice.explicit:
-        raise tensors.Unsettled(
-            f'added on both sides with different {_difference(ours, theirs)}',
-        )
-    return tensors.Trio(base, ours, theirs)
-
-
-def _difference(ours: Entry, theirs: Entry) -> str:
-    if ours.dtype != theirs.dtype:
-        return 'dtypes'
-    return 'shapes' if ours.shape != theirs.shape else 'values'
-
-
-def find_layout(versions: Versions, result: Manifest, store: Store) -> Blob | None:
-    """The skeleton for the result: that of a side of the same structure, or a new one.
-
-    None is the canonical layout. Raises Unsettled where both sides changed the
-    structure and the format has no writer.
-    """
-    base, ours, theirs = versions
-    sides = [ours, theirs]
-    if base is not None and base.skeleton == ours.skeleton:
-        sides = [theirs, ours]      # the side that changed it comes first
-    for side in (*sides, *([base] if base else [])):
-        if side.structure == result.structure:
-            return side.skeleton
-    if canonical_writer(registry.find(result.format)) is not None:
-        return None
-    return _new_layout(result, store)
-
-
-def _new_layout(result: Manifest, store: Store) -> Blob:
-    def extent(entry: Entry) -> Iterator[memoryview]:
-        with store.open(entry.oid) as file:
-            yield from file.chunks()
-
-    write = rebuilder(registry.find(result.format))
-    try:
-        if write is None:
-            raise FormatError(f'{result.format} files cannot be written anew')
-        skeleton = write(result, extent)
-    except (FormatError, MissingObject, CorruptObject) as e:
-        raise tensors.Unsettled(
-            f'both sides changed the structure, and {e.message}',
-        ) from None
-    with store.batch() as batch:
-        return Blob(batch.put_bytes(skeleton), len(skeleton))
+def _take_in(job: Job, settled: Settled, merged: Merged) -> None:
+    merged.counts['many'] += len(job.unit.names)
+    merged.notes += settled.notes
+    merged.who.update(dict.fromkeys(job.unit.names, 'both'))
+    merged.how.update(dict.fromkeys(job.unit.names, '+'.join(settled.methods)))
+    if settled.reason is not None:
+        present = [n for n in job.unit.names if any(n in side for side in job.sides)]
+        merged.conflicts.update(dict.fromkeys(present, settled.reason))
+        return
+    merged.tensors.update(settled.entries)
+    merged.counts.update(f'by {method}' for method in settled.methods)
+    merged.sample.merge(settled.sample)
 
 
 def _with_ours(merged: Merged, ours: Manifest) -> Manifest:
@@ -230,3 +260,5 @@ def _with_ours(merged: Merged, ours: Manifest) -> Manifest:
     meta.update((k, v) for k, v in ours.meta.items() if k in merged.meta_conflicts)
     entries.update((n, e) for n, e in ours.tensors.items() if n in merged.conflicts)
     return Manifest(result.format, None, meta, entries)
+
+

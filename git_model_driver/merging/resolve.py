@@ -7,22 +7,27 @@ from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
-from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.model import Entry
 from git_model_driver.git import run
 from git_model_driver.merging import conflicts
-from git_model_driver.merging import tensors
+from git_model_driver.merging import layouts
 from git_model_driver.merging.conflicts import Hunk
 from git_model_driver.merging.conflicts import Key
+from git_model_driver.merging.desk import Room
 from git_model_driver.merging.merge import SIDES
+from git_model_driver.merging.merge import Nothing
 from git_model_driver.merging.merge import Versions
-from git_model_driver.merging.merge import find_layout
-from git_model_driver.merging.rules import Choice
+from git_model_driver.merging.rules import Rules
+from git_model_driver.merging.settle import Job
+from git_model_driver.merging.settle import settle
 from git_model_driver.merging.threeway import Who
 from git_model_driver.merging.threeway import decide
+from git_model_driver.merging.units import registry
+from git_model_driver.merging.units.base import Unsettled
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objects import Store
 
@@ -72,12 +77,12 @@ def _decided(key: Key, versions: Versions) -> list[str] | None:
     word, name = key
     if word == 'tensor':
         entries = decide(*(side.tensors.get(name) for side in _three(versions)))
-        if entries.who is Who.BOTH:
+        if entries.who is Who.MANY:
             return None
         return [manifests.tensor_line(entries.value)] if entries.value else []
     if word == 'meta':
         values = decide(*(side.meta.get(name) for side in _three(versions)))
-        if values.who is Who.BOTH:
+        if values.who is Who.MANY:
             return None
         return [] if values.value is None else [manifests.meta_line(name, values.value)]
     return None
@@ -88,12 +93,13 @@ def _three(versions: Versions) -> tuple[Manifest, Manifest, Manifest]:
 
 
 class Resolver:
-    """Settles conflicts of one path by one choice."""
+    """Settles conflicts of one path by rules that say the same for all tensors."""
 
-    def __init__(self, path: str, choice: Choice, store: Store) -> None:
+    def __init__(self, path: str, rules: Rules, store: Store) -> None:
         self.path = path
         self.file = words.shell(path)       # in hints
-        self.choice = choice
+        self.rules = rules
+        self.method = rules.choose('').method
         self.store = store
         self.versions = read_stages(path)
 
@@ -136,12 +142,12 @@ class Resolver:
         return lines + hunk.only(left).lines if left else lines
 
     def _whole(self, hunk: Hunk) -> list[str]:
-        if self.choice.method == 'ours':
+        if self.method == 'ours':
             return list(hunk.ours)
-        if self.choice.method == 'theirs':
+        if self.method == 'theirs':
             return list(hunk.theirs)
         base = self.versions.base
-        if self.choice.method != 'base' or base is None:
+        if self.method != 'base' or base is None:
             raise UsageError(
                 f"'{self.path}' cannot be merged tensor by tensor",
                 f'take one side: git model resolve --ours|--theirs {self.file}',
@@ -153,7 +159,7 @@ class Resolver:
         """The lines that settle a key: one, or none where the thing is absent."""
         if key == _LAYOUT:
             return ['layout canonical']     # found anew when all is settled
-        if self.choice.method in SIDES:
+        if self.method in SIDES:
             return self._side(key)
         if key[0] != 'tensor':
             raise UsageError(
@@ -161,24 +167,29 @@ class Resolver:
                 f'take a side: git model resolve --ours {self.file} '
                 f'{words.shell(name_of(key))}',
             )
-        sides = [side.tensors.get(key[1]) if side else None for side in self.versions]
-        base, ours, theirs = sides
-        if ours is None or theirs is None:
-            raise GitModelError(f"'{key[1]}' in '{self.path}' was deleted on one side")
-        try:
-            trio = tensors.Trio(base, ours, theirs)
-            entry = tensors.merge(trio, self.choice, self.store, batch)
-        except (tensors.Unsettled, FormatError) as e:
-            reason = e.message if isinstance(e, FormatError) else str(e)
+        entries = self._merged(key[1], batch)
+        return [
+            manifests.tensor_line(entries[name]) for name in entries if name == key[1]
+        ]
+
+    def _merged(self, name: str, batch: Batch) -> dict[str, Entry]:
+        """The unit that the tensor belongs to, by the method."""
+        base = self.versions.ancestor.tensors
+        sides = [side.tensors for side in self.versions.sides]
+        unit = next(u for u in registry.find(base, sides) if name in u.names)
+        room = Room(self.rules, ('ours', 'theirs'), Nothing(), self.store, batch)
+        settled = settle(Job(unit, base, tuple(sides), (0, 1)), room)
+        if settled.reason is not None:
             raise GitModelError(
-                f"'{key[1]}' in '{self.path}' cannot be merged: {reason}",
+                f"'{name}' in '{self.path}' cannot be merged: {settled.reason}",
                 f'take a side: git model resolve --ours|--theirs '
-                f'{self.file} {words.shell(key[1])}',
-            ) from None
-        return [manifests.tensor_line(entry)]
+                f'{self.file} {words.shell(name)}',
+            )
+        return settled.entries
 
     def _side(self, key: Key) -> list[str]:
-        side = self.versions[SIDES.index(self.choice.method)]
+        sides = (self.versions.base, *self.versions.sides)
+        side = sides[SIDES.index(self.method)]
         if side is None:
             raise GitModelError(
                 f"'{self.path}' has no common ancestor to take '{name_of(key)}' from",
@@ -196,8 +207,10 @@ class Resolver:
         if manifest.format == OPAQUE:
             return manifests.serialize(manifest)
         try:
-            skeleton = find_layout(self.versions, manifest, self.store)
-        except tensors.Unsettled as e:
+            skeleton = layouts.find_layout(
+                self.versions.base, self.versions.sides, manifest, self.store,
+            )
+        except Unsettled as e:
             raise GitModelError(
                 f"'{self.path}' cannot be put together from both sides: {e}",
                 f'take one side whole: git checkout --ours|--theirs {self.file}',
@@ -230,7 +243,7 @@ def read_stages(path: str) -> Versions:
         _manifest(oids[stage], path) if stage in oids else None for stage in (1, 2, 3)
     )
     assert ours and theirs
-    return Versions(base, ours, theirs)
+    return Versions(base, (ours, theirs))
 
 
 def _manifest(oid: str, path: str) -> Manifest:

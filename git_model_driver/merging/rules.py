@@ -6,187 +6,136 @@ name matches (``*`` crosses dots). The last match wins, for each key by itself.
 """
 from __future__ import annotations
 
-import difflib
 import fnmatch
-import os
-import re
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
 from typing import NamedTuple
 
 from git_model_driver.core.errors import RuleError
-from git_model_driver.git import run
 from git_model_driver.git.operation import MERGE
-from git_model_driver.git.operation import current_option
-from git_model_driver.merging.methods import METHODS
+from git_model_driver.merging.depths import Depths
+from git_model_driver.merging.keys import ALL
+from git_model_driver.merging.keys import OPTIONS
+from git_model_driver.merging.keys import WEIGHTS
+from git_model_driver.merging.keys import Rule
+from git_model_driver.merging.keys import check
+from git_model_driver.merging.keys import parameters_of
+from git_model_driver.merging.keys import value_of
 from git_model_driver.merging.methods import PICKS
+from git_model_driver.merging.methods import find
+from git_model_driver.merging.methods.base import trait
 
-FILE = '.gitmodel'
-_NAMES = ('merge', 'apply')
-_NUMBERS = frozenset().union(*(m.PARAMETERS for m in METHODS.values()))
-_NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,2})?|[0-9]+/0*[1-9][0-9]*')
-_SECTION = re.compile(r'\s*\[\s*model(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]', re.IGNORECASE)
-
-
-class Rule(NamedTuple):
-    """``key = value`` for the tensors that match ``glob``; ``origin`` says where."""
-
-    glob: str
-    key: str
-    value: str
-    origin: str
+_ONE = Fraction(1)
 
 
 class Choice(NamedTuple):
     """What the rules say for one tensor.
 
-    ``explicit`` is False where no rule names the method: it is the default.
+    ``parameters`` has what they say for the method and its weights, ``options`` the
+    rest. ``explicit`` is False where no rule names the method: it is the default.
+    ``specific``: the rule that names it is for some tensors, not for all of a model.
     """
 
     method: str
-    parameters: dict[str, Fraction]
+    parameters: dict[str, Any]
     explicit: bool
     origin: str
+    specific: bool = False
+    options: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def strict(self) -> bool:
+        return bool(self.options.get('strict'))
+
+    def weights(self, n: int) -> tuple[Fraction, ...]:
+        """A weight for each of n versions; Raises ValueError for a wrong number.
+
+        Where no rule says otherwise 1 for each, or equal shares for a mean.
+        """
+        given = self.parameters.get('weights')
+        if given is not None:
+            if len(given) != n:
+                raise ValueError(f'{len(given)} weights are given for {n} versions')
+            return tuple(given)
+        each = {'ours-weight', 'theirs-weight'} & self.parameters.keys()
+        if n == 2 and not each and 'weight' in self.parameters:
+            share = self.parameters['weight']
+            return 1 - share, share
+        if n == 2 and each:
+            ours = self.parameters.get('ours-weight', _ONE)
+            return ours, self.parameters.get('theirs-weight', _ONE)
+        average = self.method not in PICKS and trait(find(self.method), 'AVERAGE')
+        return (Fraction(1, n) if average else _ONE,) * n
 
 
 class Rules:
     """The rules of a repository for one operation (MERGE or APPLY)."""
 
-    def __init__(self, rules: Sequence[Rule], operation: str) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], operation: str, names: Iterable[str] = (),
+    ) -> None:
         for rule in rules:
             check(rule)
-        self._rules = rules
-        self._operation = operation
+        self.rules = rules
+        self.operation = operation
+        self._depths = Depths(names)
+
+    def for_names(self, names: Iterable[str]) -> Rules:
+        """The same rules for a model with these tensors: their layers are counted."""
+        return Rules(self.rules, self.operation, names)
+
+    def deciding(self, name: str) -> dict[str, Rule]:
+        """The last rule of each key that matches the tensor's name."""
+        return {
+            rule.key: rule for rule in self.rules
+            if fnmatch.fnmatchcase(name, rule.glob or ALL)
+        }
 
     def choose(self, name: str) -> Choice:
         """The method for the tensor of that name. Raises RuleError."""
-        last = {
-            rule.key: rule for rule in self._rules
-            if fnmatch.fnmatchcase(name, rule.glob)
-        }
-        rule = last.get('merge' if self._operation == MERGE else 'apply')
-        default = 'linear' if self._operation == MERGE else 'apply'
+        last = self.deciding(name)
+        rule = last.get('merge' if self.operation == MERGE else 'apply')
+        default = 'linear' if self.operation == MERGE else 'apply'
         method = rule.value if rule else default
-        parameters = {
-            key: Fraction(found.value) for key, found in last.items()
-            if method in METHODS and key in METHODS[method].PARAMETERS
+        taken = parameters_of(method)
+        values = {
+            key: value_of(found, self._depths.of(name)) for key, found in last.items()
+            if key in taken or key in OPTIONS
         }
-        if method in METHODS:
-            _check_together(method, parameters, last.values())
-        return Choice(method, parameters, rule is not None, rule.origin if rule else '')
+        parameters = {
+            key: value for key, value in values.items()
+            if key in taken or key in WEIGHTS
+        }
+        options = {k: v for k, v in values.items() if k not in parameters}
+        choice = Choice(
+            method, parameters, rule is not None, rule.origin if rule else '',
+            bool(rule and rule.glob), options,
+        )
+        _check_together(choice, last.values())
+        return choice
 
 
-def _check_together(
-    method: str, parameters: dict[str, Fraction], rules: Iterable[Rule],
-) -> None:
+def _check_together(choice: Choice, rules: Iterable[Rule]) -> None:
+    if choice.method in PICKS:
+        return
     try:
-        METHODS[method].check(parameters)
+        if trait(find(choice.method), 'AVERAGE') and not sum(choice.weights(2)):
+            raise ValueError('the weights of ours and theirs sum to 0')
     except ValueError as e:
-        where = ', '.join(sorted({r.origin for r in rules if r.key in parameters}))
-        raise RuleError(f"{where}: method '{method}': {e}") from None
+        if 'weights' in choice.parameters and sum(choice.parameters['weights']):
+            return      # for more versions than two
+        origins = {r.origin for r in rules if r.key in choice.parameters}
+        where = ', '.join(sorted(origins))
+        raise RuleError(f"{where}: method '{choice.method}': {e}") from None
 
 
-def check(rule: Rule) -> None:
-    """Raises RuleError for a rule that cannot be obeyed."""
-    if rule.key in _NAMES:
-        if rule.value not in METHODS and rule.value not in PICKS:
-            raise RuleError(
-                f"{rule.origin}: unknown method '{rule.value}' for '{rule.glob}'",
-                _suggestion(rule.value, (*METHODS, *PICKS)),
-            )
-    elif rule.key not in _NUMBERS:
-        raise RuleError(
-            f"{rule.origin}: unknown key '{rule.key}' for '{rule.glob}'",
-            _suggestion(rule.key, (*_NAMES, *sorted(_NUMBERS))),
-        )
-    elif not is_number(rule.value):
-        raise RuleError(
-            f"{rule.origin}: '{rule.key}' is no number: '{rule.value}'",
-            f'write it as in "{rule.key} = 0.5"',
-        )
-    elif rule.key == 'weight' and not 0 <= Fraction(rule.value) <= 1:
-        raise RuleError(
-            f"{rule.origin}: 'weight' is theirs' share, 0 to 1, not {rule.value}",
-            "for other weights set 'ours-weight' and 'theirs-weight'",
-        )
-
-
-def is_number(text: str) -> bool:
-    return _NUMBER.fullmatch(text) is not None
-
-
-def _suggestion(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return 'known are ' + ', '.join(f"'{k}'" for k in known)
-
-
-def load(operation: str) -> Rules:
-    """The rules in force here. Raises RuleError."""
-    return Rules([*_from_head(), *_from_config(), *_from_option()], operation)
-
-
-def _from_option() -> list[Rule]:
-    """``-X ours`` and ``-X theirs``, which git tells no driver."""
-    side = current_option()
-    return [Rule('*', key, side, f'-X {side}') for key in _NAMES] if side else []
-
-
-def _from_head() -> list[Rule]:
-    name = f'HEAD:{FILE}'
-    blob = run.attempt('cat-file', 'blob', name)
-    if blob.code:
-        return []       # no commit yet, or no such file in it
-    listed = run.attempt('config', '--blob', name, '-z', '--list')
-    if listed.code:
-        said = listed.err.decode(errors='replace').partition('\n')[0]
-        said = said.removeprefix('fatal: ').removeprefix('error: ')
-        raise RuleError(
-            f'{FILE} cannot be read: {said}',
-            f'see the line with "git show {name}"',
-        )
-    text = os.fsdecode(blob.out)
-    return list(_rules((_Record('', r) for r in _records(listed.out)), text))
-
-
-class _Record(NamedTuple):
-    origin: str
-    text: str
-
-
-def _records(data: bytes) -> list[str]:
-    return [os.fsdecode(record) for record in data.split(b'\0')[:-1]]
-
-
-def _from_config() -> Iterable[Rule]:
-    fields = _records(run.output('config', '-z', '--show-origin', '--list'))
-    pairs = zip(fields[::2], fields[1::2])
-    return _rules((_Record(origin, text) for origin, text in pairs), '')
-
-
-def _rules(records: Iterable[_Record], text: str) -> Iterable[Rule]:
-    for origin, record in records:
-        name, equals, value = record.partition('\n')
-        if name.startswith('model.'):
-            glob, _, key = name.removeprefix('model.').rpartition('.')
-            where = origin.rstrip(':') or f'{FILE}:{find_line(text, glob, key, value)}'
-            yield Rule(glob or '*', key, value if equals else 'true', where)
-
-
-def find_line(text: str, glob: str, key: str, value: str) -> int:
-    """The line of a rule in the file's text (git does not tell), or 0."""
-    inside, found = False, 0
-    for number, line in enumerate(text.splitlines(), 1):
-        section = _SECTION.match(line)
-        if section:
-            inside = re.sub(r'\\(.)', r'\1', section[1] or '') == glob
-        elif line.lstrip().startswith('['):
-            inside = False
-        head, _, tail = line.partition('=')
-        if inside and head.rpartition(']')[2].strip().lower() == key:
-            found = number
-            if tail.partition('#')[0].strip(' \t"') == value:
-                return number
-    return found
+def complete(choice: Choice) -> dict[str, Any]:
+    """The method's parameters with defaults for what no rule says."""
+    return {
+        key: choice.parameters.get(key, parameter.default)
+        for key, parameter in parameters_of(choice.method).items()
+    }

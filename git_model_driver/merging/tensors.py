@@ -1,9 +1,11 @@
-"""Merging the values of one tensor, block by block."""
+"""One tensor of all versions as rows of numbers, in blocks; and the way back."""
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import ExitStack
+from fractions import Fraction
 from itertools import repeat
 from typing import Any
 from typing import NamedTuple
@@ -11,124 +13,193 @@ from typing import Optional
 
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import numbers
-from git_model_driver.core.manifest import Entry
-from git_model_driver.core.numbers import same_bits
+from git_model_driver.core.model import Entry
+from git_model_driver.core.numbers import BLOCK
 from git_model_driver.formats import values
-from git_model_driver.merging.methods import METHODS
-from git_model_driver.merging.rules import Choice
-from git_model_driver.store.batch import Batch
-from git_model_driver.store.objectfile import CHUNK
-from git_model_driver.store.objectfile import ObjectFile
+from git_model_driver.merging.methods.base import Block
+from git_model_driver.merging.units.base import Unsettled
 from git_model_driver.store.objects import Store
 
-_COMPRESSION = frozenset({'bytes', 'encoding'})
-_NOT_OF_ELEMENTS = _COMPRESSION | {'endian'}
+
+class Operand(NamedTuple):
+    """One side's values: ``pieces(n)`` gives stored arrays of n elements each."""
+
+    dtype: str
+    oid: str
+    pieces: Callable[[int], Iterator[Any]]
 
 
-class Unsettled(Exception):
-    """The values cannot be combined; the message says why."""
+def of_entry(entry: Entry, store: Store) -> Operand:
+    def pieces(n: int) -> Iterator[Any]:
+        endian = numbers.endian_of(entry.extra)
+        with store.open(entry.oid) as file:
+            for data in _cut(values.decoded(entry, file.chunks()), n * width):
+                yield numbers.stored(data, entry.dtype, endian)
+
+    width = dtypes.byte_length(entry.dtype, (1,))
+    return Operand(entry.dtype, entry.oid, pieces)
 
 
-class Trio(NamedTuple):
-    """A tensor on the three sides; base is None where it was added on both."""
+def of_array(array: Any, dtype: str, oid: str = '') -> Operand:
+    flat = array.reshape(-1)
 
-    base: Optional[Entry]
-    ours: Entry
-    theirs: Entry
+    def pieces(n: int) -> Iterator[Any]:
+        for start in range(0, len(flat), n):
+            yield flat[start:start + n]
 
-    def present(self) -> list[Entry]:
-        return [entry for entry in self if entry is not None]
-
-
-def merge(trio: Trio, choice: Choice, store: Store, batch: Batch) -> Entry:
-    """Combine by the chosen method, store the result, return its entry.
-
-    Raises Unsettled where that makes no sense, MissingObject and CorruptObject.
-    """
-    _check(trio, choice)
-    if not METHODS[choice.method].NEEDS_BASE:
-        trio = trio._replace(base=None)     # it need not even be here
-    with ExitStack() as stack:
-        files = [
-            stack.enter_context(store.open(entry.oid)) if entry else None
-            for entry in trio
-        ]
-        oid = batch.put_stream(_nbytes(trio.ours), _blocks(trio, choice, files))
-    # What was compressed is stored: deflating would depend on the zlib at hand.
-    extra = tuple(pair for pair in trio.ours.extra if pair[0] not in _COMPRESSION)
-    return trio.ours._replace(oid=oid, extra=extra)
+    return Operand(dtype, oid, pieces)
 
 
-def _nbytes(entry: Entry) -> int:
-    return dtypes.byte_length(entry.dtype, entry.shape)
-
-
-def _check(trio: Trio, choice: Choice) -> None:
-    base, ours, theirs = trio
-    if base is None and METHODS[choice.method].NEEDS_BASE:
-        raise Unsettled(f"added on both sides, and '{choice.method}' needs a base")
-    for what in ('dtype', 'shape'):
-        values = [_word(what, entry) for entry in (ours, theirs)]
-        if len(set(values)) > 1:
-            raise Unsettled(f'{what}s differ: ours {values[0]}, theirs {values[1]}')
-    if any((e.dtype, e.shape) != (ours.dtype, ours.shape) for e in trio.present()):
-        raise Unsettled('both sides changed its dtype or shape')
-    if ours.dtype not in dtypes.FLOATS:
-        raise Unsettled(f'both sides changed it, and {ours.dtype} is not averaged')
-    if len({_arrangement(entry) for entry in trio.present()}) > 1:
-        raise Unsettled('its elements lie in different orders')
-
-
-def _word(what: str, entry: Entry) -> str:
-    return entry.dtype if what == 'dtype' else dtypes.format_shape(entry.shape)
-
-
-def _arrangement(entry: Entry) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for pair in entry.extra if pair[0] not in _NOT_OF_ELEMENTS)
-
-
-def _blocks(
-    trio: Trio, choice: Choice, files: list[ObjectFile | None],
-) -> Iterator[memoryview]:
-    streams = [
-        _pieces(entry, file) if entry and file else repeat(None)
-        for entry, file in zip(trio, files)
-    ]
-    for arrays in zip(*streams):
-        merged = _merge_block(trio.ours.dtype, arrays, choice)
-        endian = numbers.endian_of(trio.ours.extra)
-        yield memoryview(numbers.to_bytes(merged, trio.ours.dtype, endian))
-
-
-def _pieces(entry: Entry, file: ObjectFile) -> Iterator[Any]:
-    """The values as arrays of CHUNK bytes, the last one of what remains."""
-    endian, rest = numbers.endian_of(entry.extra), bytearray()
-    for data in values.decoded(entry, file.chunks()):
-        rest += data
-        while len(rest) >= CHUNK:
-            yield numbers.stored(bytes(rest[:CHUNK]), entry.dtype, endian)
-            del rest[:CHUNK]
+def _cut(chunks: Iterator[bytes | memoryview], n: int) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces of n; each is valid until the next is taken."""
+    rest = b''
+    for chunk in chunks:
+        view = memoryview(chunk)
+        if rest:
+            head = n - len(rest)
+            rest += bytes(view[:head])
+            view = view[head:]
+            if len(rest) < n:
+                continue
+            yield rest
+        whole = len(view) - len(view) % n
+        for at in range(0, whole, n):
+            yield view[at:at + n]
+        rest = bytes(view[whole:])
     if rest:
-        yield numbers.stored(bytes(rest), entry.dtype, endian)
+        yield rest
 
 
-def _merge_block(dtype: str, arrays: Sequence[Any], choice: Choice) -> Any:
-    """Combine stored arrays; what is the same on all sides stays, bit for bit.
+class Values:
+    """The operands of a method (methods.base.Operands), read anew at each pass.
 
-    Raises Unsettled for NaN or infinity anywhere else: one would spoil the rest.
+    Raises Unsettled in a pass for NaN or infinity that not all sides agree on.
+    ``companions`` come behind the versions in blocks: other numbers for each version.
+    """
+
+    def __init__(
+        self, name: str, shape: tuple[int, ...], base: Operand | None,
+        versions: Sequence[Operand], weights: Sequence[Fraction],
+        companions: Sequence[Operand] = (), rows: bool = False,
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.size = math.prod(shape)
+        self.weights = tuple(weights)
+        self.base = base
+        self.versions = versions
+        self.companions = companions
+        row = shape[-1] if rows and shape else 1
+        self._block = max(1, BLOCK // max(row, 1)) * max(row, 1)
+        self._wide = _widest([*([base] if base else []), *versions])
+
+    @property
+    def oids(self) -> tuple[str, ...]:
+        return tuple(operand.oid for operand in self.versions)
+
+    @property
+    def base_oid(self) -> str | None:
+        return self.base.oid if self.base else None
+
+    def blocks(self) -> Iterator[Block]:
+        for _, block, _ in self.passed():
+            yield block
+
+    def passed(self) -> Iterator[tuple[Any, Block, Any]]:
+        """For each block: ours as it is stored, all sides widened, and where the
+        sides agree bit by bit (None: nowhere, or they differ in dtype).
+        """
+        sides = [self.base, *self.versions, *self.companions]
+        streams = [
+            repeat(None) if side is None else side.pieces(self._block) for side in sides
+        ]
+        start, last = 0, 1 + len(self.versions)
+        for stored in zip(*streams):
+            present = [array for array in stored[:last] if array is not None]
+            agreed = _agreed(present)
+            wide = [None if a is None else a.astype(self._wide) for a in stored]
+            _check_finite(wide, agreed)
+            yield stored[1], Block(start, wide[0], tuple(wide[1:])), agreed
+            start += len(stored[1])
+
+
+def _widest(operands: Sequence[Operand]) -> str:
+    found = [numbers.computed(operand.dtype) for operand in operands]
+    return max(found, key=('float32', 'float64', 'complex64', 'complex128').index)
+
+
+def _agreed(arrays: Sequence[Any]) -> Any:
+    first = arrays[0]
+    if len(arrays) < 2 or any(a.dtype != first.dtype for a in arrays):
+        return None
+    agreed = numbers.same_bits(first, arrays[1])
+    for array in arrays[2:]:
+        agreed &= numbers.same_bits(first, array)
+    return agreed if agreed.any() else None
+
+
+def _check_finite(wide: Sequence[Any], agreed: Any) -> None:
+    """Raises Unsettled for NaN or infinity where the sides differ; else it is 0."""
+    import numpy
+
+    for array in wide:
+        if array is None:
+            continue
+        odd = ~numpy.isfinite(array)
+        if not odd.any():
+            continue
+        if agreed is None or (odd & ~agreed).any():
+            raise Unsettled('both sides changed it, and it holds NaN or infinity')
+        array[odd] = 0
+
+
+# Magnitudes from here on round to infinity, to nearest even.
+_LIMITS = {
+    'F16': 65520.0, 'BF16': 3.39617752923046e+38, 'F32': 3.4028235677973366e+38,
+    'F64': math.inf,
+}
+
+
+def finished(merged: Any, dtype: str, ours: Any, agreed: Any) -> Any:
+    """Computed values rounded to the dtype; what the sides agree on stays as it is.
+
+    Float8 types saturate, as they do in hardware. Raises Unsettled where another
+    type overflows.
     """
     import numpy
 
-    present = [array for array in arrays if array is not None]
-    ours = arrays[1]
-    agreed = numpy.logical_and.reduce([same_bits(a, ours) for a in present])
-    wide = [None if a is None else numbers.widened(a, dtype) for a in arrays]
-    for array in wide:
-        if array is not None and (~numpy.isfinite(array) & ~agreed).any():
-            raise Unsettled('both sides changed it, and it holds NaN or infinity')
-    base, mine, other = wide
-    merged = METHODS[choice.method].merge(base, mine, other, choice.parameters)
-    result = numbers.rounded(merged, dtype)
-    if (~numpy.isfinite(numbers.widened(result, dtype)) & ~agreed).any():
+    if dtypes.BITS[dtype] == 8:
+        limit = float(_finfo(dtype).max)
+        merged = numpy.clip(merged, -limit, limit)
+    if agreed is not None:
+        # An element that is kept cannot overflow.
+        merged = numpy.where(agreed, merged.dtype.type(0), merged)
+    if len(merged) and not _fits(merged, dtype):
         raise Unsettled(f'the result overflows {dtype}')
-    return numpy.where(agreed, ours, result)
+    result = numbers.rounded(merged, dtype)
+    return result if agreed is None else numpy.where(agreed, ours, result)
+
+
+def _finfo(dtype: str) -> Any:
+    import ml_dtypes
+
+    find: Any = ml_dtypes.finfo
+    return find(dtypes.as_numpy(dtype))
+
+
+def _fits(merged: Any, dtype: str) -> bool:
+    import numpy
+
+    if dtype not in _LIMITS:
+        back = numbers.widened(numbers.rounded(merged, dtype), dtype)
+        return bool(numpy.isfinite(back).all())
+    limit = _LIMITS[dtype]      # false for NaN, too
+    return bool(float(merged.max()) < limit and float(merged.min()) > -limit)
+
+
+def nbytes(entry: Entry, dtype: Optional[str] = None) -> int:
+    return dtypes.byte_length(dtype or entry.dtype, entry.shape)
+
+
+def size(entry: Entry) -> int:
+    return math.prod(entry.shape)

@@ -8,53 +8,52 @@ from typing import Generic
 from typing import Optional
 from typing import TypeVar
 
-from git_model_driver.core.manifest import Entry
-
 Value = TypeVar('Value')
 
 
 class Who(Enum):
-    """Where the settled value comes from; BOTH: it is not settled yet."""
+    """Where the settled value comes from; MANY: it is not settled yet."""
 
     NEITHER = 'neither'
-    OURS = 'ours'
-    THEIRS = 'theirs'
-    SAME = 'same'       # both sides made the same change
-    BOTH = 'both'
+    ONE = 'one'
+    SAME = 'same'       # several made the same change
+    MANY = 'many'
 
 
 @dataclass(frozen=True)
 class Decision(Generic[Value]):
-    """``value`` is None where the thing is absent, and for BOTH."""
+    """``value`` is None where the thing is absent, and for MANY.
+
+    ``changed`` holds the indices of the versions that differ from the base.
+    """
 
     who: Who
     value: Optional[Value]
+    changed: tuple[int, ...] = ()
 
 
-Sides = tuple[Optional[Entry], Optional[Entry], Optional[Entry]]
+def decide(base: Value | None, *versions: Value | None) -> Decision[Value]:
+    """The rule before every method: a change of one version only is its own.
 
-
-def decide(
-    base: Value | None, ours: Value | None, theirs: Value | None,
-) -> Decision[Value]:
-    """The rule before every method: a change of one side only is that side's."""
-    if ours == theirs:
-        return Decision(Who.NEITHER if ours == base else Who.SAME, ours)
-    if ours == base:
-        return Decision(Who.THEIRS, theirs)
-    if theirs == base:
-        return Decision(Who.OURS, ours)
-    return Decision(Who.BOTH, None)
+    None stands for absence, on any side.
+    """
+    changed = tuple(i for i, value in enumerate(versions) if value != base)
+    if not changed:
+        return Decision(Who.NEITHER, base)
+    first = versions[changed[0]]
+    if any(versions[i] != first for i in changed):
+        return Decision(Who.MANY, None, changed)
+    return Decision(Who.ONE if len(changed) == 1 else Who.SAME, first, changed)
 
 
 def decide_all(
-    base: Mapping[str, Value],
-    ours: Mapping[str, Value],
-    theirs: Mapping[str, Value],
+    base: Mapping[str, Value], *versions: Mapping[str, Value],
 ) -> dict[str, Decision[Value]]:
     """``decide`` for each name there is on any side."""
-    names = {**base, **ours, **theirs}
+    names = dict.fromkeys(base)
+    for version in versions:
+        names.update(dict.fromkeys(version))
     return {
-        name: decide(base.get(name), ours.get(name), theirs.get(name))
+        name: decide(base.get(name), *(version.get(name) for version in versions))
         for name in names
     }

@@ -298,9 +298,9 @@ def test_a_settled_conflict_can_be_a_stash_after_the_merge(conflicted: Repo) -> 
     ([1.0], [-float('inf')], [2.0],
      'both sides changed it, and it holds NaN or infinity'),
     (numpy.array([1]), numpy.array([2]), numpy.array([3]),
-     'both sides changed it, and I64 is not averaged'),
-    (numpy.array([True, False]), numpy.array([True, True]),
-     numpy.array([False, False]), 'both sides changed it, and BOOL is not averaged'),
+     'both sides changed the same element of it'),
+    (numpy.array([1, 2, 3]), numpy.array([2, 3, 3]), numpy.array([3, 4, 4]),
+     'both sides changed the same 2 of its 3 elements'),
     (numpy.array([1.0], 'f4'), numpy.array([2.0], 'f2'), numpy.array([2.0], 'f8'),
      'dtypes differ: ours F16, theirs F64'),
 ])

@@ -11,22 +11,28 @@ from __future__ import annotations
 from typing import Any
 
 from git_model_driver.core.numbers import same_bits
+from git_model_driver.merging.methods.base import Block
+from git_model_driver.merging.methods.base import Combine
+from git_model_driver.merging.methods.base import Operands
+from git_model_driver.merging.methods.base import Parameter
 from git_model_driver.merging.methods.base import Parameters
 
 NAME = 'apply'
 NEEDS_BASE = True
-PARAMETERS: frozenset[str] = frozenset()
+VERSIONS = 2
+PARAMETERS: dict[str, Parameter] = {}
 
 
-def check(parameters: Parameters) -> None:
-    return None
+def plan(operands: Operands, parameters: Parameters) -> Combine:
+    return _combine
 
 
-def merge(base: Any, ours: Any, theirs: Any, parameters: Parameters) -> Any:
+def _combine(block: Block) -> Any:
     import numpy
 
+    ours, theirs = block.versions
     with numpy.errstate(all='ignore'):
-        merged = theirs - base
+        merged = theirs - block.base
         merged += ours
-    merged = numpy.where(same_bits(ours, base), theirs, merged)
-    return numpy.where(same_bits(theirs, base), ours, merged)
+    merged = numpy.where(same_bits(ours, block.base), theirs, merged)
+    return numpy.where(same_bits(theirs, block.base), ours, merged)

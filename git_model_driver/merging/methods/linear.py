@@ -9,38 +9,32 @@ element that is the same on both sides stays as it is, bit for bit.
 """
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
-from git_model_driver.core.numbers import same_bits
+from git_model_driver.merging.methods.base import Block
+from git_model_driver.merging.methods.base import Combine
+from git_model_driver.merging.methods.base import Operands
+from git_model_driver.merging.methods.base import Parameter
 from git_model_driver.merging.methods.base import Parameters
 
 NAME = 'linear'
 NEEDS_BASE = False
-PARAMETERS = frozenset({'weight', 'ours-weight', 'theirs-weight'})
+SYMMETRIC = True
+AVERAGE = True
+PARAMETERS: dict[str, Parameter] = {}
 
 
-def shares(parameters: Parameters) -> tuple[Fraction, Fraction]:
-    """The normalised weights of ours and theirs. Raises ValueError."""
-    if 'ours-weight' in parameters or 'theirs-weight' in parameters:
-        ours = parameters.get('ours-weight', Fraction(1))
-        theirs = parameters.get('theirs-weight', Fraction(1))
-        if ours + theirs == 0:
-            raise ValueError('the weights of ours and theirs sum to 0')
-        return ours / (ours + theirs), theirs / (ours + theirs)
-    share = parameters.get('weight', Fraction(1, 2))
-    return 1 - share, share
+def plan(operands: Operands, parameters: Parameters) -> Combine:
+    total = sum(operands.weights)
+    if total == 0:
+        raise ValueError('the weights sum to 0')
+    shares = [float(weight / total) for weight in operands.weights]
 
+    def combine(block: Block) -> Any:
+        first, *others = block.versions
+        merged = first * first.real.dtype.type(shares[0])
+        for share, array in zip(shares[1:], others):
+            merged += array * array.real.dtype.type(share)
+        return merged
 
-def check(parameters: Parameters) -> None:
-    shares(parameters)
-
-
-def merge(base: Any, ours: Any, theirs: Any, parameters: Parameters) -> Any:
-    import numpy
-
-    w_ours, w_theirs = (ours.real.dtype.type(float(w)) for w in shares(parameters))
-    with numpy.errstate(all='ignore'):
-        merged = ours * w_ours
-        merged += theirs * w_theirs
-    return numpy.where(same_bits(ours, theirs), ours, merged)
+    return combine

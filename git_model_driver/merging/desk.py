@@ -1,0 +1,284 @@
+"""What those who merge a unit work with: rules, store, and the arithmetic."""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+from typing import NamedTuple
+from typing import Optional
+
+from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import numbers
+from git_model_driver.core.model import Entry
+from git_model_driver.merging import entries
+from git_model_driver.merging import sanity
+from git_model_driver.merging import tensors
+from git_model_driver.merging.fisher import Fisher
+from git_model_driver.merging.methods import PICKS
+from git_model_driver.merging.methods import find
+from git_model_driver.merging.methods.base import Block
+from git_model_driver.merging.methods.base import Method
+from git_model_driver.merging.methods.base import trait
+from git_model_driver.merging.rules import Choice
+from git_model_driver.merging.rules import Rules
+from git_model_driver.merging.rules import complete
+from git_model_driver.merging.sanity import Sample
+from git_model_driver.merging.tensors import Operand
+from git_model_driver.merging.tensors import Values
+from git_model_driver.merging.units.base import Siblings
+from git_model_driver.merging.units.base import Unsettled
+from git_model_driver.store.batch import Batch
+from git_model_driver.store.objectfile import CHUNK
+from git_model_driver.store.objects import Store
+
+# Dropping elements of a bias or a norm by rank or chance is noise.
+_TOO_SMALL_TO_SPARSIFY = 1024
+
+
+class Room(NamedTuple):
+    """What all desks of a merge share; ``labels`` are all versions' names."""
+
+    rules: Rules
+    labels: Sequence[str]
+    siblings: Siblings
+    store: Store
+    batch: Batch
+    fisher: Optional[Fisher] = None
+
+
+class _Some(NamedTuple):
+    """The files beside the model of some of the versions."""
+
+    siblings: Siblings
+    members: Sequence[int]
+
+    def read(self, side: int, name: str) -> bytes | None:
+        return self.siblings.read(side if side < 0 else self.members[side], name)
+
+
+class Desk:
+    """The desk of one unit: its notes and sample are taken over when it is done.
+
+    ``members`` are the indices of the versions that take part, of all that are
+    merged: who left a tensor as it was has no part in it.
+    """
+
+    def __init__(self, room: Room, members: Sequence[int]) -> None:
+        self.room = room
+        self.members = members
+        self.operation = room.rules.operation
+        self.labels: Sequence[str] = [room.labels[i] for i in members]
+        self.siblings: Siblings = _Some(room.siblings, members)
+        self.store = room.store
+        self.batch = room.batch
+        self.notes: list[str] = []
+        self.methods: list[str] = []
+        self.sample = Sample()
+
+    def choose(self, name: str) -> Choice:
+        return self.room.rules.choose(name)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def shares(self, name: str) -> tuple[Fraction, ...]:
+        weights = self._weights_of(self.choose(name))
+        if sum(weights) == 0:
+            raise Unsettled('the weights sum to 0')
+        return tuple(weight / sum(weights) for weight in weights)
+
+    def load(self, entry: Entry) -> Any:
+        import numpy
+
+        operand = tensors.of_entry(entry, self.store)
+        pieces = [array.copy() for array in operand.pieces(numbers.BLOCK)]
+        if not pieces:
+            return numpy.zeros(entry.shape, dtypes.as_numpy(entry.dtype))
+        whole: Any = numpy.concatenate(pieces)
+        order = 'F' if ('order', 'F') in entry.extra else 'C'
+        return whole.reshape(entry.shape, order=order)
+
+    def save(self, array: Any, like: Entry) -> Entry:
+        order = 'F' if ('order', 'F') in like.extra else 'C'
+        flat = array.reshape(-1, order=order)
+        data = numbers.to_bytes(flat, like.dtype, numbers.endian_of(like.extra))
+        entry = like._replace(shape=tuple(array.shape), extra=entries.stored(like))
+        return entry._replace(oid=self.batch.put_bytes(data))
+
+    def merge(
+        self, name: str, base: Entry | None, versions: Sequence[Entry],
+    ) -> Entry:
+        """Combine floats by the rules' method. Raises Unsettled, FormatError, ...
+
+        The result has the first version's dtype, order and byte order.
+        """
+        first = versions[0]
+        choice, method = self._method(name, first, len(versions))
+        entries.check(base, versions)
+        if base is None and method.NEEDS_BASE:
+            raise Unsettled(f"added on both sides, and '{method.NAME}' needs a base")
+        weights = self._weights(choice, method, len(versions))
+        if trait(method, 'SYMMETRIC') and len(versions) > 2:
+            pairs = sorted(zip(versions, weights), key=lambda pair: pair[0].oid)
+            versions, weights = [p[0] for p in pairs], [p[1] for p in pairs]
+        operands = [tensors.of_entry(entry, self.store) for entry in versions]
+        old = tensors.of_entry(base, self.store) if base else None
+        needed = old if method.NEEDS_BASE else None     # it need not even be here
+        values = Values(
+            name, first.shape, needed, operands, weights,
+            self._companions(method, name, len(versions)), trait(method, 'ROWS'),
+        )
+        watch = None if base is None or needed else self._watched(base)
+        blocks = self._combined(values, method, choice, first, watch)
+        oid = self.batch.put_stream(tensors.nbytes(first), chunked(blocks))
+        self.methods.append(choice.method)
+        return first._replace(oid=oid, extra=entries.stored(first))
+
+    def blend(self, name: str, base: Any, arrays: Sequence[Any]) -> Any:
+        import numpy
+
+        word = entries.word_of(arrays[0])
+        choice, method = self._method(name, None, len(arrays))
+        if base is None and method.NEEDS_BASE:
+            choice, method = choice._replace(method='linear', parameters={}), (
+                find('linear')
+            )
+        values = Values(
+            name, arrays[0].shape,
+            None if base is None else _operand(base, word),
+            [_operand(array, word) for array in arrays],
+            self._weights(choice, method, len(arrays)), (), trait(method, 'ROWS'),
+        )
+        combine = method.plan(values, complete(choice))
+        done = [
+            tensors.finished(combine(block), word, ours, agreed)
+            for ours, block, agreed in values.passed()
+        ]
+        self.methods.append(choice.method)
+        return numpy.concatenate(done).reshape(arrays[0].shape) if done else arrays[0]
+
+    def _method(
+        self, name: str, entry: Entry | None, n: int,
+    ) -> tuple[Choice, Method]:
+        """The method that numbers are merged by: what the rules say, if it can be."""
+        choice = self.choose(name)
+        default = 'linear' if self.operation == 'merge' else 'apply'
+        if choice.method in PICKS:
+            choice = choice._replace(method=default)
+        method = find(choice.method)
+        small = entry is not None and (
+            len(entry.shape) < 2 and tensors.size(entry) < _TOO_SMALL_TO_SPARSIFY
+        )
+        if small and _drops(method, choice) and not choice.specific:
+            kept = {k: v for k, v in choice.parameters.items() if 'weight' in k}
+            choice = choice._replace(method=default, parameters=kept)
+            method = find(default)
+        wanted = trait(method, 'VERSIONS')
+        if wanted is not None and wanted != n:
+            raise Unsettled(f"'{choice.method}' takes {wanted} versions, not {n}")
+        return choice, method
+
+    def _weights(self, choice: Choice, method: Method, n: int) -> list[Fraction]:
+        weights = self._weights_of(choice)
+        if len(weights) != n:       # casts leave some out
+            weights = [Fraction(1)] * n
+        if trait(method, 'AVERAGE') and sum(weights) == 0:
+            raise Unsettled('the weights sum to 0')
+        return weights
+
+    def _weights_of(self, choice: Choice) -> list[Fraction]:
+        """The members' weights, as the rules give them."""
+        try:
+            weights = choice.weights(len(self.room.labels))
+        except ValueError as e:
+            raise Unsettled(str(e)) from None
+        return [weights[i] for i in self.members]
+
+    def _companions(self, method: Method, name: str, n: int) -> list[Operand]:
+        if getattr(method, 'COMPANION', None) is None:
+            return []
+        if self.room.fisher is None:
+            raise Unsettled(f"'{method.NAME}' needs a Fisher file beside the model")
+        return self.room.fisher.operands(name, self.members, self.store)
+
+    def _watched(self, base: Entry) -> Iterator[Any] | None:
+        """Base's sampled blocks for the report, where they can be read at a bargain."""
+        width = dtypes.byte_length(base.dtype, (1,))
+        if dict(base.extra).get('encoding'):
+            return None
+
+        def sampled() -> Iterator[Any]:
+            endian = numbers.endian_of(base.extra)
+            with self.store.open(base.oid) as file:
+                step = numbers.BLOCK * width
+                for at in range(0, file.nbytes, sanity.EVERY * step):
+                    yield numbers.stored(file.read(at, step), base.dtype, endian)
+
+        return sampled() if self.store.has(base.oid) else None
+
+    def _combined(
+        self, values: Values, method: Method, choice: Choice, like: Entry,
+        watch: Iterator[Any] | None,
+    ) -> Iterator[memoryview]:
+        try:
+            combine = method.plan(values, complete(choice))
+        except ValueError as e:
+            raise Unsettled(f"'{choice.method}': {e}") from None
+        endian = numbers.endian_of(like.extra)
+        for i, (ours, block, agreed) in enumerate(values.passed()):
+            seen = self._seen(i, block, watch, values)
+            merged = combine(block)
+            if seen is not None:
+                self.sample.add(*seen, merged, len(like.shape) > 1)
+            result = tensors.finished(merged, like.dtype, ours, agreed)
+            yield numbers.as_bytes(result, like.dtype, endian)
+
+    @staticmethod
+    def _seen(
+        i: int, block: Block, watch: Iterator[Any] | None, values: Values,
+    ) -> Optional[tuple[Any, Any, Any]]:
+        """Copies of two versions' values in a sampled block; methods may change it."""
+        if i % sanity.EVERY or len(values.versions) != 2:
+            return None
+        if block.base is not None:
+            base = block.base.copy()
+        else:
+            base = next(watch, None) if watch is not None else None
+        ours, theirs = (array.copy() for array in block.versions[:2])
+        if base is None or len(base) != len(ours) or ours.dtype.kind == 'c':
+            return (None, ours, theirs) if ours.dtype.kind != 'c' else None
+        return base, ours, theirs
+
+
+def _drops(method: Method, choice: Choice) -> bool:
+    """Whether it drops elements, with the parameters that are set."""
+    values = complete(choice)
+    share = values.get('density', values.get('select-topk'))
+    return bool(trait(method, 'SPARSE')) and (share is None or share < 1)
+
+
+def _operand(array: Any, word: str) -> Operand:
+    digest = hashlib.sha256(array.tobytes()).hexdigest()
+    return tensors.of_array(array, word, f'sha256:{digest}')
+
+
+def chunked(blocks: Iterator[bytes | memoryview]) -> Iterator[memoryview]:
+    """The same bytes in the pieces that the store wants.
+
+    Each is valid until the next is taken: they lie in one buffer.
+    """
+    buffer, filled = memoryview(bytearray(CHUNK)), 0
+    for block in blocks:
+        rest = memoryview(block)
+        while rest:
+            piece = rest[:CHUNK - filled]
+            buffer[filled:filled + len(piece)] = piece
+            filled += len(piece)
+            rest = rest[len(piece):]
+            if filled == CHUNK:
+                yield buffer
+                filled = 0
+    if filled:
+        yield buffer[:filled]

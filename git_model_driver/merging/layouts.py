@@ -1,0 +1,53 @@
+"""Which container the merged tensors go into."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import FormatError
+from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.model import Blob
+from git_model_driver.core.model import Entry
+from git_model_driver.core.model import Manifest
+from git_model_driver.formats import registry
+from git_model_driver.formats.base import canonical_writer
+from git_model_driver.formats.base import rebuilder
+from git_model_driver.merging.units.base import Unsettled
+from git_model_driver.store.objects import Store
+
+
+def find_layout(
+    base: Manifest | None, versions: Sequence[Manifest], result: Manifest, store: Store,
+) -> Blob | None:
+    """The skeleton for the result: that of a side of the same structure, or a new one.
+
+    None is the canonical layout. Raises Unsettled where several sides changed the
+    structure and the format has no writer.
+    """
+    changed = [v for v in versions if base is None or v.skeleton != base.skeleton]
+    others = [v for v in versions if not any(v is c for c in changed)]
+    for side in (*changed, *others, *([base] if base else [])):
+        if side.structure == result.structure:
+            return side.skeleton
+    if canonical_writer(registry.find(result.format)) is not None:
+        return None
+    return _new_layout(result, store)
+
+
+def _new_layout(result: Manifest, store: Store) -> Blob:
+    def extent(entry: Entry) -> Iterator[memoryview]:
+        with store.open(entry.oid) as file:
+            yield from file.chunks()
+
+    write = rebuilder(registry.find(result.format))
+    try:
+        if write is None:
+            raise FormatError(f'{result.format} files cannot be written anew')
+        skeleton = write(result, extent)
+    except (FormatError, MissingObject, CorruptObject) as e:
+        raise Unsettled(
+            f'both sides changed the structure, and {e.message}',
+        ) from None
+    with store.batch() as batch:
+        return Blob(batch.put_bytes(skeleton), len(skeleton))
