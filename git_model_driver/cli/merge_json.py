@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from git_model_driver.core import words
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.git import operation
 from git_model_driver.merging import jsonmerge
 from git_model_driver.merging import siblings
 from git_model_driver.merging.conflicts import Labels
@@ -23,10 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    files = (args.base, args.ours, args.theirs)
+    files, labels = (args.base, args.ours, args.theirs), _labels(args)
     texts = jsonmerge.Texts(*(file.read_bytes() for file in files))
     beside = siblings.find(args.path, texts)
-    merged = jsonmerge.merge(texts, args.path, beside, _labels(args))
+    try:
+        favour = operation.current_option()
+        merged = jsonmerge.merge(texts, args.path, beside, labels, favour)
+    except BaseException as e:
+        # Whatever it is: ours must not stay there as if it were the result.
+        args.ours.write_bytes(jsonmerge.marked(texts, labels))
+        if not isinstance(e, GitModelError):
+            raise
+        print(e, file=sys.stderr)
+        return 1
     args.ours.write_bytes(merged.text)
     for key, why in merged.conflicts.items():
         print(words.printable(f'{args.path}: {key}: {why}'), file=sys.stderr)

@@ -36,7 +36,7 @@ _OF_VERB = {
 # Their values are commits.
 _COMMITS = ('--onto', '--merge-base', '--advance')
 _PARENTS = ('^1', '^2')
-_OID = re.compile('[0-9a-f]{40}|[0-9a-f]{64}')
+_FOUND = re.compile(b'([0-9a-f]{40}|[0-9a-f]{64}) (?:blob|commit|tree) [0-9]+')
 _STASH_ENTRY = re.compile('[0-9]+')
 
 
@@ -96,8 +96,8 @@ class _Trees:
             'cat-file', '--batch-check', input=os.fsencode('\n'.join(asked) + '\n'),
         )
         oids = [
-            line.split()[0].decode() if _is_found(line) else None
-            for line in answer.split(b'\n')[:-1]
+            found[1].decode() if found else None
+            for found in map(_FOUND.fullmatch, answer.split(b'\n')[:-1])
         ]
         self._commits = dict(zip(names, oids))
         self._blobs = dict(zip(names, oids[len(names):]))
@@ -141,11 +141,6 @@ class _Trees:
                 paths.setdefault(oid, []).append(os.fsdecode(path))
             self._listed[commit] = paths
         return self._listed[commit]
-
-
-def _is_found(line: bytes) -> bool:
-    words = line.split()
-    return len(words) == 3 and _OID.fullmatch(words[0].decode()) is not None
 
 
 def _scenes() -> Iterator[Scene]:

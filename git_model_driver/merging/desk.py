@@ -35,6 +35,8 @@ from git_model_driver.store.objects import Store
 
 # Dropping elements of a bias or a norm by rank or chance is noise.
 _TOO_SMALL_TO_SPARSIFY = 1024
+_COMPLEX = ('C64', 'C128')
+_FOR_COMPLEX = ('linear', 'apply', 'task_arithmetic')
 
 
 class Room(NamedTuple):
@@ -117,15 +119,16 @@ class Desk:
         first = versions[0]
         choice, method = self._method(name, first, len(versions))
         entries.check(base, versions)
-        if base is None and method.NEEDS_BASE:
-            raise Unsettled(f"added on both sides, and '{method.NAME}' needs a base")
         weights = self._weights(choice, method, len(versions))
         if trait(method, 'SYMMETRIC') and len(versions) > 2:
             pairs = sorted(zip(versions, weights), key=lambda pair: pair[0].oid)
             versions, weights = [p[0] for p in pairs], [p[1] for p in pairs]
         operands = [tensors.of_entry(entry, self.store) for entry in versions]
         old = tensors.of_entry(base, self.store) if base else None
-        needed = old if method.NEEDS_BASE else None     # it need not even be here
+        wanted = method.NEEDS_BASE or complete(choice).get('use-base')
+        if base is None and wanted:
+            raise Unsettled(f"added on both sides, and '{method.NAME}' needs a base")
+        needed = old if wanted else None        # it need not even be here
         values = Values(
             name, first.shape, needed, operands, weights,
             self._companions(method, name, len(versions)), trait(method, 'ROWS'),
@@ -176,6 +179,9 @@ class Desk:
             choice = choice._replace(method=default, parameters=kept)
             method = find(default)
         wanted = trait(method, 'VERSIONS')
+        word = entry.dtype if entry is not None else ''
+        if word in _COMPLEX and choice.method not in _FOR_COMPLEX:
+            raise Unsettled(f"'{choice.method}' has no meaning for {word}")
         if wanted is not None and wanted != n:
             raise Unsettled(f"'{choice.method}' takes {wanted} versions, not {n}")
         return choice, method

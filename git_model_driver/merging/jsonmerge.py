@@ -44,8 +44,14 @@ class Merged(NamedTuple):
     conflicts: Mapping[str, str]
 
 
-def merge(texts: Texts, path: str, siblings: Siblings, labels: Labels) -> Merged:
-    """Merge by key. What is no JSON object is merged as text, line by line."""
+def merge(
+    texts: Texts, path: str, siblings: Siblings, labels: Labels,
+    favour: str | None = None,
+) -> Merged:
+    """Merge by key. What is no JSON object is merged as text, line by line.
+
+    ``favour``: the side that conflicts are settled with, None for neither.
+    """
     name = posixpath.basename(path)
     try:
         documents = [jsontext.parse(text) if text else {} for text in texts]
@@ -53,20 +59,24 @@ def merge(texts: Texts, path: str, siblings: Siblings, labels: Labels) -> Merged
             raise ValueError('no object')
         style = jsontext.style_of(texts.ours, documents[1])
     except (ValueError, RecursionError):
-        return _as_lines(texts, labels)
+        return _as_lines(texts, labels, favour)
     try:
-        return _by_key(texts, documents, name, siblings, style, labels)
+        written, found = _by_key(texts, documents, name, siblings, style)
     except Unsettled as e:
-        return Merged(_marked(texts, labels), {'the vocabulary': str(e)})
+        written, found = texts, {'the vocabulary': str(e)}
     except (KeyError, TypeError, AttributeError, ValueError, IndexError):
         # A tokenizer.json that is built otherwise.
-        return _as_lines(texts, labels)
+        return _as_lines(texts, labels, favour)
+    if favour is not None or not found:
+        return Merged(written.theirs if favour == 'theirs' else written.ours, {})
+    return Merged(marked(written, labels), found)
 
 
 def _by_key(
     texts: Texts, documents: Sequence[Any], name: str, siblings: Siblings,
-    style: jsontext.Style, labels: Labels,
-) -> Merged:
+    style: jsontext.Style,
+) -> tuple[Texts, dict[str, str]]:
+    """What each side would make of it, and the conflicts."""
     known = _vocabularies(documents, name, siblings)
     union = _union(known, name, has_base=bool(texts.base))
     sides = [
@@ -77,14 +87,12 @@ def _by_key(
         sides = jsonkeys.with_vocab_size(sides, known, _SIDES)
     tree = jsontree.merge(*sides)
     found = dict(jsontree.conflicts(tree))
-    settled = [jsontree.side(tree, i) for i in range(len(texts) if found else 1)]
     written = [
-        jsontext.write(jsonkeys.closed(document, documents[1], union), style)
-        for document in settled
+        jsontext.write(
+            jsonkeys.closed(jsontree.side(tree, i), documents[1], union), style,
+        ) for i in range(len(texts) if found else 1)
     ]
-    if not found:
-        return Merged(written[0], {})
-    return Merged(_marked(Texts(*written), labels), found)
+    return Texts(*(written if found else 3 * written)), found
 
 
 def _vocabularies(
@@ -121,14 +129,14 @@ def _union(
         return None
 
 
-def _as_lines(texts: Texts, labels: Labels) -> Merged:
-    code, text = _merge_file(texts, labels)
+def _as_lines(texts: Texts, labels: Labels, favour: str | None) -> Merged:
+    code, text = _merge_file(texts, labels, *([f'--{favour}'] if favour else []))
     if code == 0:
         return Merged(text, {})
     return Merged(text, {'the whole file': 'it is no JSON that can be merged by key'})
 
 
-def _marked(texts: Texts, labels: Labels) -> bytes:
+def marked(texts: Texts, labels: Labels) -> bytes:
     """With markers around the lines that differ; around all, should there be none."""
     code, text = _merge_file(texts, labels)
     if code:
@@ -141,7 +149,7 @@ def _marked(texts: Texts, labels: Labels) -> bytes:
     return b'\n'.join(lines) + b'\n'
 
 
-def _merge_file(texts: Texts, labels: Labels) -> tuple[int, bytes]:
+def _merge_file(texts: Texts, labels: Labels, *options: str) -> tuple[int, bytes]:
     """What git merge-file makes of it, and its exit code."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, side) for side in Texts._fields]
@@ -149,8 +157,8 @@ def _merge_file(texts: Texts, labels: Labels) -> tuple[int, bytes]:
             file.write_bytes(text)
         base, ours, theirs = map(str, files)
         done = run.attempt(
-            'merge-file', '-p', f'--marker-size={labels.size}', '-L', labels.ours,
-            '-L', 'base', '-L', labels.theirs, ours, base, theirs,
+            'merge-file', '-p', *options, f'--marker-size={labels.size}',
+            '-L', labels.ours, '-L', 'base', '-L', labels.theirs, ours, base, theirs,
         )
     if done.code > 127:
         return done.code, texts.ours        # binary: git's own driver keeps ours

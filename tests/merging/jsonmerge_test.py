@@ -1,14 +1,19 @@
 """JSON files beside a model, merged by key."""
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_model_driver.cli import merge_json
+from git_model_driver.core.errors import GitError
+from git_model_driver.git import operation
 from git_model_driver.merging import jsonmerge
 from git_model_driver.merging import jsontext
 from git_model_driver.merging.conflicts import Labels
@@ -156,6 +161,22 @@ def test_numbers_are_compared_by_value_and_not_with_words() -> None:
         Texts(base, ours, b'{"a": 2, "b": 1.0, "c": 0}'), 'x.json', Beside(), Labels(),
     )
     assert done == Merged(b'{"a": 2, "b": true, "c": 1}', {})
+
+
+@pytest.mark.parametrize(('favour', 'value'), [('ours', 2), ('theirs', 3)])
+def test_a_strategy_option_settles_conflicts_and_nothing_else(
+    favour: str, value: int,
+) -> None:
+    texts = Texts(*(dump({'a': i, 'b': b}) for i, b in ((1, 0), (2, 0), (3, 9))))
+    done = jsonmerge.merge(texts, 'x.json', Beside(), Labels(), favour)
+    assert done == Merged(dump({'a': value, 'b': 9}), {})
+    texts = Texts(b'1\n', b'2\n', b'3\n')
+    done = jsonmerge.merge(texts, 'x.json', Beside(), Labels(), favour)
+    assert done == Merged(b'%d\n' % value, {})
+    sides = (tokenizer(WORDS), tokenizer({'b': 0, 'a': 1}), tokenizer({'a': 0}))
+    texts = Texts(*map(dump, sides))
+    done = jsonmerge.merge(texts, 'tokenizer.json', Beside(), Labels(), favour)
+    assert done == Merged(texts[value - 1], {})
 
 
 def test_the_order_of_target_modules_means_nothing() -> None:
@@ -347,3 +368,24 @@ def test_a_merge_with_an_unchanged_side_is_the_other(
     assert one.conflicts.keys() == other.conflicts.keys()
     if not one.conflicts:
         assert json.loads(one.text) == json.loads(other.text)
+
+
+def test_a_failure_leaves_markers_and_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*args: object) -> Merged:
+        raise GitError('no repository')
+
+    monkeypatch.setattr(jsonmerge, 'merge', fail)
+    monkeypatch.setattr(operation, 'current_option', lambda: None)
+    files = [tmp_path / name for name in ('base', 'ours', 'theirs')]
+    for file, text in zip(files, ('{"a": 1}\n', '{"a": 2}\n', '{"a": 3}\n')):
+        file.write_text(text)
+    args = argparse.Namespace(**{file.name: file for file in files})
+    args.path, args.marker_size, args.labels = 'config.json', 7, ['%S', '%X', '%Y']
+    assert merge_json.run(args) == 1
+    assert files[1].read_text() == (
+        '<<<<<<< ours\n{"a": 2}\n=======\n{"a": 3}\n>>>>>>> theirs\n'
+    )
+    assert capsys.readouterr().err == 'error: no repository\n'

@@ -52,6 +52,24 @@ def configurations() -> Iterator[tuple[str, dict[str, Any], bool, float]]:
     for topk in (1.0, 0.5, 0.1):
         yield 'sce', {'select_topk': topk}, False, CLOSE
     yield 'linear', {}, True, CLOSE
+    for share in (0.3, 0.5):
+        yield 'slerp', {'t': share}, False, CLOSE
+    for flatten, row_wise in ((True, False), (False, False), (False, True)):
+        more = {'nuslerp_flatten': flatten, 'nuslerp_row_wise': row_wise}
+        for use_base in (False, True):
+            yield 'nuslerp', {**more, 'use_base': use_base}, True, CLOSE
+    for use_base in (False, True):
+        yield 'multislerp', {'use_base': use_base}, True, CLOSE
+    yield 'karcher', {}, False, CLOSE
+    for filter_wise in (False, True):
+        yield 'model_stock', {'filter_wise': filter_wise}, False, CLOSE
+    for near in (0.001, 0.01):
+        yield 'nearswap', {'t': near}, False, CLOSE
+    yield 'arcee_fusion', {}, False, CLOSE
+
+
+NO_BASE = ('linear', 'karcher')
+OURS_IS_BASE = ('slerp', 'nearswap', 'arcee_fusion')
 
 
 def compare(
@@ -66,11 +84,12 @@ def compare(
         if weighted:
             given['weight'] = [float(w) for w in weights]
         inputs = [torch.from_numpy(x) for x in versions]
-        if method != 'linear':
+        based = method not in NO_BASE and given.pop('use_base', True)
+        if based and method not in OURS_IS_BASE:
             inputs = [torch.from_numpy(base), *inputs]
         theirs = merge_tensors(
-            inputs, method, parameters=given,
-            base_index=None if method == 'linear' else 0, name='layers.0.weight',
+            inputs, method, parameters=given, base_index=0 if based else None,
+            name='layers.0.weight',
         ).numpy()
         said = {k: v if isinstance(v, bool) else str(v) for k, v in parameters.items()}
         ours = merge(method, base, versions, weights, **said)
@@ -82,7 +101,7 @@ def compare(
 def main() -> int:
     failed = 0
     for method, parameters, weighted, tolerance in configurations():
-        for n in (2, 3):
+        for n in (2, 3) if method not in (*OURS_IS_BASE, 'nuslerp') else (2,):
             different, most = compare(method, parameters, weighted, n, seed=n)
             bad = different > 0 if tolerance == EXACT else most > tolerance
             failed += bad

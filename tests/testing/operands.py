@@ -36,7 +36,8 @@ def merge(method: str, base: Any, versions: Sequence[Any], weights: Sequence[Any
     equal = Fraction(1, len(versions)) if trait(module, 'AVERAGE') else Fraction(1)
     values = Values(
         'layers.0.weight', versions[0].shape,
-        None if base is None or not module.NEEDS_BASE else operand(base, 0),
+        None if base is None or not (module.NEEDS_BASE or given.get('use-base'))
+        else operand(base, 0),
         [operand(array, i + 1) for i, array in enumerate(versions)],
         [Fraction(w) for w in weights] or [equal] * len(versions),
         [operand(array, 9) for array in companions], trait(module, 'ROWS'),

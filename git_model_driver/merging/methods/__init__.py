@@ -10,16 +10,24 @@ from functools import cache
 from typing import cast
 
 from git_model_driver.merging.methods import apply
+from git_model_driver.merging.methods import arcee_fusion
 from git_model_driver.merging.methods import breadcrumbs
 from git_model_driver.merging.methods import breadcrumbs_ties
 from git_model_driver.merging.methods import dare_linear
 from git_model_driver.merging.methods import dare_ties
 from git_model_driver.merging.methods import della
 from git_model_driver.merging.methods import della_linear
+from git_model_driver.merging.methods import fisher
+from git_model_driver.merging.methods import karcher
 from git_model_driver.merging.methods import linear
+from git_model_driver.merging.methods import model_stock
+from git_model_driver.merging.methods import multislerp
+from git_model_driver.merging.methods import nearswap
+from git_model_driver.merging.methods import nuslerp
 from git_model_driver.merging.methods import ram
 from git_model_driver.merging.methods import ramplus_tl
 from git_model_driver.merging.methods import sce
+from git_model_driver.merging.methods import slerp
 from git_model_driver.merging.methods import task_arithmetic
 from git_model_driver.merging.methods import ties
 from git_model_driver.merging.methods.base import Method
@@ -28,6 +36,8 @@ METHODS: dict[str, Method] = {
     module.NAME: cast(Method, module) for module in (
         linear, apply, task_arithmetic, ties, dare_linear, dare_ties, della,
         della_linear, breadcrumbs, breadcrumbs_ties, ram, ramplus_tl, sce,
+        slerp, nuslerp, multislerp, karcher, model_stock, nearswap, arcee_fusion,
+        fisher,
     )
 }
 # These take a side as it is, or none.
