@@ -44,6 +44,15 @@ EXAMPLES = {
         ('git model status', 'Tensors that are changed, missing, or not pushed.'),
         ('git model status --porcelain', 'The same for programs.'),
     ),
+    'check-merge': (
+        ('git model check-merge topic', 'Before "git merge topic".'),
+        ('git model check-merge --apply main', 'Before a rebase onto main.'),
+    ),
+    'check-rules': (
+        ('git model check-rules model.safetensors "*.mlp.*"',
+         'How some tensors would be merged, and which line says so.'),
+        ('git -c model.merge=ties model check-rules', 'Check rules only.'),
+    ),
     'resolve': (
         ('git model resolve --list model.safetensors', 'What is unsettled, and why.'),
         ('git model resolve --theirs model.safetensors lm_head.weight',

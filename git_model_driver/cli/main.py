@@ -39,6 +39,7 @@ PLUMBING = {
     'smudge': ('smudge', 'read a manifest, write its model'),
     'textconv': ('textconv', 'summarise a model or manifest for git diff'),
     'merge-driver': ('merge_driver', 'merge three manifests'),
+    'merge-json': ('merge_json', 'merge three versions of a JSON file'),
     'pre-push': ('pre_push', 'send tensors before git sends commits'),
 }
 

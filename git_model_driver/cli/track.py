@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='the patterns are names of files, not globs')
     parser.add_argument('--json', action='store_true',
                         help='list the patterns as one document')
+    parser.add_argument('--configs', action='store_true',
+                        help='have config.json, tokenizer.json and their like, beside '
+                             'models, merged key by key')
     parser.add_argument('-n', '--dry-run', action='store_true',
                         help='say what would be written')
 
@@ -29,11 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
     worktree.top_of(repository)
+    if args.configs and not args.dry_run:
+        for name in attributes.add_configs(Path(attributes.FILE)):
+            print(f'Merging {name} key by key in {attributes.FILE}')
     if not args.pattern and args.json:
         patterns = [pattern._asdict() for pattern in attributes.listing()]
         print(json.dumps({'version': 1, 'patterns': patterns}, indent=2))
         return 0
-    if not args.pattern:
+    if not args.pattern and not args.configs:
         for pattern, file in attributes.listing():
             print(f'{pattern} ({file})')
         return 0

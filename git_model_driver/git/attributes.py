@@ -12,6 +12,12 @@ from git_model_driver.git import run
 
 FILE = '.gitattributes'
 ATTRIBUTES = 'filter=model diff=model merge=model -text'
+# JSON that must agree with the tensors beside it.
+CONFIGS = (
+    'config.json', 'generation_config.json', 'adapter_config.json', 'tokenizer.json',
+    'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json',
+    'vocab.json', '*.index.json',
+)
 _LINE = re.compile(
     r'\s*("(?:[^"\\]|\\.)*"|[^\s#"]\S*)((?:\s+\S+)*)\s*', re.ASCII,
 )
@@ -57,6 +63,21 @@ def add(pattern: str, file: Path) -> bool:
         text += '\n'
     _write(file, f'{text}{pattern} {ATTRIBUTES}\n')
     return True
+
+
+def add_configs(file: Path) -> list[str]:
+    """Have JSON files beside models merged key by key; the patterns that were new."""
+    text = _read(file)
+    has_rule = {
+        match[1] for line in text.splitlines()
+        if (match := _LINE.fullmatch(line)) and re.search(r'(^|\s)-?merge', match[2])
+    }
+    added = [pattern for pattern in CONFIGS if pattern not in has_rule]
+    if text and not text.endswith('\n'):
+        text += '\n'
+    if added:
+        _write(file, text + ''.join(f'{name} merge=model-json\n' for name in added))
+    return added
 
 
 def remove(pattern: str, file: Path) -> bool:

@@ -31,6 +31,7 @@ _SAY = f'printf >&2 "%s\\n" "{_MISSING}" "{_GET}"'
 _FILTER = f'{_FIND} || {{ {_SAY} "{_WITHOUT}"; exit 1; }}; exec git-model'
 _TEXT_MERGE = 'exec git merge-file --marker-size=%L %A %O %B'
 _MERGE = f'{_FIND} || {{ {_SAY}; {_TEXT_MERGE}; }}; exec git-model merge-driver'
+_MERGE_JSON = f'{_FIND} || {{ {_SAY}; {_TEXT_MERGE}; }}; exec git-model merge-json'
 _SIDES = '-- %O %A %B %L %P'
 
 SETTINGS = {
@@ -43,6 +44,10 @@ SETTINGS = {
     'merge.model.recursive': 'model-virtual',
     'merge.model-virtual.name': 'common ancestors of models',
     'merge.model-virtual.driver': f'{_MERGE} --virtual {_SIDES}',
+    'merge.model-json.name': 'JSON files beside a model, key by key',
+    'merge.model-json.driver': f'{_MERGE_JSON} {_SIDES} %S %X %Y',
+    # An inner merge with markers in it would be no JSON.
+    'merge.model-json.recursive': 'binary',
     'diff.model.textconv': f'{_FIND} || exec cat -- "$1"; exec git-model textconv --',
     'diff.model.xfuncname': '^# git-model summary: (.*)$\n^tensor ([^ ]+)',
     'diff.model.wordRegex': '[^ ]+',

@@ -19,6 +19,7 @@ from git_model_driver.merging.fisher import Fisher
 from git_model_driver.merging.methods import PICKS
 from git_model_driver.merging.methods import find
 from git_model_driver.merging.methods.base import Block
+from git_model_driver.merging.methods.base import Combine
 from git_model_driver.merging.methods.base import Method
 from git_model_driver.merging.methods.base import trait
 from git_model_driver.merging.rules import Choice
@@ -156,7 +157,7 @@ class Desk:
         )
         combine = method.plan(values, complete(choice))
         done = [
-            tensors.finished(combine(block), word, ours, agreed)
+            tensors.finished(_quietly(combine, block), word, ours, agreed)
             for ours, block, agreed in values.passed()
         ]
         self.methods.append(choice.method)
@@ -235,7 +236,7 @@ class Desk:
         endian = numbers.endian_of(like.extra)
         for i, (ours, block, agreed) in enumerate(values.passed()):
             seen = self._seen(i, block, watch, values)
-            merged = combine(block)
+            merged = _quietly(combine, block)
             if seen is not None:
                 self.sample.add(*seen, merged, len(like.shape) > 1)
             result = tensors.finished(merged, like.dtype, ours, agreed)
@@ -256,6 +257,14 @@ class Desk:
         if base is None or len(base) != len(ours) or ours.dtype.kind == 'c':
             return (None, ours, theirs) if ours.dtype.kind != 'c' else None
         return base, ours, theirs
+
+
+def _quietly(combine: Combine, block: Block) -> Any:
+    """What overflows is found by looking at the result."""
+    import numpy
+
+    with numpy.errstate(all='ignore'):
+        return combine(block)
 
 
 def _drops(method: Method, choice: Choice) -> bool:

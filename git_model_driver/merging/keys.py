@@ -99,7 +99,7 @@ def _check_value(rule: Rule, parameter: Parameter) -> None:
                 f'write it as in "{rule.key} = true"',
             )
     else:
-        for text in _items(rule.value):
+        for text in _items(rule):
             _check_number(rule, text, parameter)
 
 
@@ -129,12 +129,17 @@ _FLAGS = {'true': True, 'yes': True, 'on': True, '1': True,
           'false': False, 'no': False, 'off': False, '0': False}
 
 
-def _items(text: str) -> list[str]:
-    """The numbers of a list, ``[0, 0.5, 1]`` or ``0,0.5,1``; of one number, itself."""
-    bare = text.strip()
-    if bare.startswith('[') and bare.endswith(']'):
-        bare = bare[1:-1]
-    return [item.strip() for item in bare.split(',')] if ',' in bare else [bare.strip()]
+def _items(rule: Rule) -> list[str]:
+    """The numbers of a list, as in ``[0, 0.5, 1]``; of one number, itself.
+
+    Only ``weights`` needs no brackets: "0,5" may well be meant for a half.
+    """
+    text = rule.value
+    if text.startswith('[') and text.endswith(']'):
+        text = text[1:-1]
+    elif rule.key != 'weights':
+        return [text]
+    return [item.strip() for item in text.split(',')]
 
 
 def value_of(rule: Rule, depth: Fraction) -> Any:
@@ -144,7 +149,7 @@ def value_of(rule: Rule, depth: Fraction) -> Any:
         return rule.value
     if isinstance(parameter.default, bool):
         return _FLAGS[rule.value.lower()]
-    numbers = [Fraction(text) for text in _items(rule.value)]
+    numbers = [Fraction(text) for text in _items(rule)]
     if rule.key == 'weights':
         return tuple(numbers)
     return _interpolated(numbers, depth)

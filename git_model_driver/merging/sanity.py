@@ -34,6 +34,14 @@ class Sample:
 
     def add(self, base: Any, ours: Any, theirs: Any, result: Any, wide: bool) -> None:
         """Take in a block; base None where there is none here; ``wide``: a matrix."""
+        import numpy
+
+        with numpy.errstate(all='ignore'):
+            self._add(base, ours, theirs, result, wide)
+
+    def _add(self, base: Any, ours: Any, theirs: Any, result: Any, wide: bool) -> None:
+        import numpy
+
         ours, theirs = ours.astype('float64'), theirs.astype('float64')
         if wide:
             self.weights_ours += numbers.tree_sum(ours * ours)
@@ -41,7 +49,7 @@ class Sample:
             self.weights_product += numbers.tree_sum(ours * theirs)
         if base is None:
             return
-        base = base.astype('float64')
+        base = numpy.nan_to_num(base.astype('float64'), posinf=0, neginf=0)
         ours, theirs = ours - base, theirs - base
         moved = result.astype('float64') - base
         self.ours += numbers.tree_sum(ours * ours)
@@ -64,7 +72,7 @@ class Sample:
         Those of two trainings from different random beginnings do.
         """
         norms = math.sqrt(self.weights_ours) * math.sqrt(self.weights_theirs)
-        if not norms or self.weights_product / norms >= _UNRELATED:
+        if not 0 < norms < math.inf or self.weights_product / norms >= _UNRELATED:
             return None
         return (
             'the versions seem to be trained from different beginnings '
@@ -75,7 +83,7 @@ class Sample:
     def outcome(self) -> Sanity | None:
         """The numbers; None where no tensor was sampled against a base."""
         ours, theirs = math.sqrt(self.ours), math.sqrt(self.theirs)
-        if not ours or not theirs:
+        if not ours or not theirs or not math.isfinite(ours * theirs * self.result):
             return None
         return Sanity(
             self.product / (ours * theirs),

@@ -93,6 +93,12 @@ class Values:
         self._block = max(1, BLOCK // max(row, 1)) * max(row, 1)
         self._wide = _widest([*([base] if base else []), *versions])
 
+    def _widened(self, array: Any) -> Any:
+        import numpy
+
+        with numpy.errstate(all='ignore'):      # NaN is looked for afterwards
+            return array.astype(self._wide)
+
     @property
     def oids(self) -> tuple[str, ...]:
         return tuple(operand.oid for operand in self.versions)
@@ -117,7 +123,7 @@ class Values:
         for stored in zip(*streams):
             present = [array for array in stored[:last] if array is not None]
             agreed = _agreed(present)
-            wide = [None if a is None else a.astype(self._wide) for a in stored]
+            wide = [None if a is None else self._widened(a) for a in stored]
             _check_finite(wide, agreed)
             yield stored[1], Block(start, wide[0], tuple(wide[1:])), agreed
             start += len(stored[1])

@@ -18,11 +18,13 @@ from git_model_driver.merging import conflicts
 from git_model_driver.merging import resolve
 from git_model_driver.merging.conflicts import Hunk
 from git_model_driver.merging.conflicts import Labels
+from git_model_driver.merging.merge import Means
 from git_model_driver.merging.merge import Merged
 from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.merge import merge
 from git_model_driver.merging.rules import Choice
 from git_model_driver.store.objects import Store
+from tests.testing.deciding import fixed
 from tests.testing.properties import PROPERTY
 
 OIDS = [Oid(f'sha256:{digit * 64}') for digit in '0123']
@@ -52,7 +54,8 @@ sides = st.builds(
 def left_open(versions: Versions) -> Merged:
     """The merge with every tensor that both sides changed in conflict."""
     store = Store(Path('/nowhere'))
-    return merge(versions, lambda name: Choice('conflict', {}, True, 'here:1'), store)
+    rules = fixed(Choice('conflict', {}, True, 'here:1'))
+    return merge(versions, Means(rules, store))
 
 
 @PROPERTY
@@ -60,7 +63,7 @@ def left_open(versions: Versions) -> Merged:
 def test_only_what_both_sides_changed_stands_between_markers(
     base: Manifest, ours: Manifest, theirs: Manifest,
 ) -> None:
-    versions = Versions(base, ours, theirs)
+    versions = Versions(base, (ours, theirs))
     merged = left_open(versions)
     if not merged.reasons:
         return
@@ -101,8 +104,8 @@ def taking(marked: conflicts.Marked, side: int) -> str:
 def test_swapping_the_sides_settles_the_same(
     base: Manifest, ours: Manifest, theirs: Manifest,
 ) -> None:
-    one = left_open(Versions(base, ours, theirs))
-    other = left_open(Versions(base, theirs, ours))
+    one = left_open(Versions(base, (ours, theirs)))
+    other = left_open(Versions(base, (theirs, ours)))
     assert one.tensors == other.tensors and one.meta == other.meta
     assert one.conflicts.keys() == other.conflicts.keys()
     assert one.meta_conflicts.keys() == other.meta_conflicts.keys()
@@ -113,8 +116,8 @@ def test_swapping_the_sides_settles_the_same(
 def test_a_merge_with_the_base_is_the_other_side(
     base: Manifest, ours: Manifest,
 ) -> None:
-    for versions in (Versions(base, ours, base), Versions(base, base, ours),
-                     Versions(base, ours, ours), Versions(None, ours, ours)):
+    for versions in (Versions(base, (ours, base)), Versions(base, (base, ours)),
+                     Versions(base, (ours, ours)), Versions(None, (ours, ours))):
         merged = left_open(versions)
         assert merged.manifest == ours and not merged.reasons
 
@@ -130,8 +133,8 @@ def conflict(*middle: str) -> str:
 
 def test_a_conflict_is_this_text() -> None:
     versions = Versions(
-        manifest({'w': 0, 'x': 0}, {'k': '0'}), manifest({'w': 1, 'x': 0}, {'k': '1'}),
-        manifest({'x': 1}, {'k': '2'}),
+        manifest({'w': 0, 'x': 0}, {'k': '0'}),
+        (manifest({'w': 1, 'x': 0}, {'k': '1'}), manifest({'x': 1}, {'k': '2'})),
     )
     text = conflicts.render(left_open(versions), versions, Labels('HEAD', 'topic', 8))
     changed = 'both sides changed it (rule at here:1)'
@@ -226,7 +229,7 @@ def test_conflicts_have_names(key: tuple[str, str], name: str) -> None:
 def test_what_cannot_be_compared_is_in_conflict_as_a_whole(
     ours: Manifest, theirs: Manifest, reason: str,
 ) -> None:
-    versions = Versions(manifest({'a': 0}, {}), ours, theirs)
+    versions = Versions(manifest({'a': 0}, {}), (ours, theirs))
     merged = left_open(versions)
     assert merged.reasons == {'the whole file': reason}
     text = conflicts.render(merged, versions, Labels())

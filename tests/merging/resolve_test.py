@@ -1,7 +1,6 @@
 """Settling what a merge left open, with the sides from the index."""
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy
@@ -10,9 +9,11 @@ import pytest
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.git.operation import MERGE
 from git_model_driver.merging import resolve
+from git_model_driver.merging.keys import Rule
 from git_model_driver.merging.resolve import Resolver
-from git_model_driver.merging.rules import Choice
+from git_model_driver.merging.rules import Rules
 from git_model_driver.store.objects import Store
 from tests.testing.repository import Repo
 
@@ -42,8 +43,10 @@ def open_merge(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
 
 def settle(repo: Repo, method: str, *globs: str, text: str = '') -> resolve.Left:
     store = Store(repo.path / '.git' / 'model')
-    parameters = {'weight': Fraction(1, 4)} if method == 'linear' else {}
-    resolver = Resolver(PATH, Choice(method, parameters, True, ''), store)
+    rules = [Rule('*', 'merge', method, '')]
+    if method == 'linear':
+        rules.append(Rule('*', 'weight', '1/4', ''))
+    resolver = Resolver(PATH, Rules(rules, MERGE), store)
     return resolver.resolve(text or repo.read(PATH).decode(), globs)
 
 

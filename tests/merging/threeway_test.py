@@ -13,30 +13,31 @@ from tests.testing.properties import PROPERTY
 
 values = st.none() | st.integers(0, 3)
 sides = st.dictionaries(st.sampled_from('abcd'), st.integers(0, 3))
-SWAPPED = {Who.OURS: Who.THEIRS, Who.THEIRS: Who.OURS}
+SWAPPED = {0: 1, 1: 0}
 
 
-@pytest.mark.parametrize(('base', 'ours', 'theirs', 'who', 'value'), [
-    (1, 1, 1, Who.NEITHER, 1),
-    (None, None, None, Who.NEITHER, None),
-    (1, 2, 1, Who.OURS, 2),
-    (1, 1, 2, Who.THEIRS, 2),
-    (1, 2, 2, Who.SAME, 2),
-    (None, 2, 2, Who.SAME, 2),
-    (None, 2, None, Who.OURS, 2),
-    (None, None, 2, Who.THEIRS, 2),
-    (1, None, 1, Who.OURS, None),
-    (1, 1, None, Who.THEIRS, None),
-    (1, None, None, Who.SAME, None),
-    (1, 2, 3, Who.BOTH, None),
-    (None, 2, 3, Who.BOTH, None),
-    (1, None, 3, Who.BOTH, None),
-    (1, 2, None, Who.BOTH, None),
+@pytest.mark.parametrize(('base', 'ours', 'theirs', 'who', 'value', 'changed'), [
+    (1, 1, 1, Who.NEITHER, 1, ()),
+    (None, None, None, Who.NEITHER, None, ()),
+    (1, 2, 1, Who.ONE, 2, (0,)),
+    (1, 1, 2, Who.ONE, 2, (1,)),
+    (1, 2, 2, Who.SAME, 2, (0, 1)),
+    (None, 2, 2, Who.SAME, 2, (0, 1)),
+    (None, 2, None, Who.ONE, 2, (0,)),
+    (None, None, 2, Who.ONE, 2, (1,)),
+    (1, None, 1, Who.ONE, None, (0,)),
+    (1, 1, None, Who.ONE, None, (1,)),
+    (1, None, None, Who.SAME, None, (0, 1)),
+    (1, 2, 3, Who.MANY, None, (0, 1)),
+    (None, 2, 3, Who.MANY, None, (0, 1)),
+    (1, None, 3, Who.MANY, None, (0, 1)),
+    (1, 2, None, Who.MANY, None, (0, 1)),
 ])
 def test_a_change_of_one_side_is_that_sides(
     base: int | None, ours: int | None, theirs: int | None, who: Who, value: int | None,
+    changed: tuple[int, ...],
 ) -> None:
-    assert decide(base, ours, theirs) == Decision(who, value)
+    assert decide(base, ours, theirs) == Decision(who, value, changed)
 
 
 @PROPERTY
@@ -45,8 +46,8 @@ def test_swapping_the_sides_swaps_the_answer(
     base: int | None, ours: int | None, theirs: int | None,
 ) -> None:
     one = decide(base, ours, theirs)
-    who = SWAPPED.get(one.who, one.who)
-    assert decide(base, theirs, ours) == Decision(who, one.value)
+    changed = tuple(sorted(SWAPPED[i] for i in one.changed))
+    assert decide(base, theirs, ours) == Decision(one.who, one.value, changed)
 
 
 @PROPERTY
@@ -66,7 +67,7 @@ def test_only_a_change_on_both_sides_is_open(
     base: int | None, ours: int | None, theirs: int | None,
 ) -> None:
     who = decide(base, ours, theirs).who
-    assert (who is Who.BOTH) == (len({base, ours, theirs}) == 3)
+    assert (who is Who.MANY) == (len({base, ours, theirs}) == 3)
 
 
 @PROPERTY
@@ -78,3 +79,16 @@ def test_each_name_is_decided_by_itself(
     assert found.keys() == base.keys() | ours.keys() | theirs.keys()
     for name, decision in found.items():
         assert decision == decide(base.get(name), ours.get(name), theirs.get(name))
+
+
+@PROPERTY
+@given(values, st.lists(values, max_size=5))
+def test_any_number_of_versions_is_decided_by_those_that_changed_it(
+    base: int | None, versions: list[int | None],
+) -> None:
+    found = decide(base, *versions)
+    changed = [value for value in versions if value != base]
+    assert [versions[i] for i in found.changed] == changed
+    assert (found.who is Who.MANY) == (len(set(changed)) > 1)
+    if found.who is not Who.MANY:
+        assert found.value == (changed[0] if changed else base)

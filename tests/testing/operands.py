@@ -13,7 +13,8 @@ from git_model_driver.merging.tensors import Operand
 from git_model_driver.merging.tensors import Values
 from git_model_driver.merging.tensors import of_array
 
-WORDS = {'float32': 'F32', 'float64': 'F64', 'float16': 'F16', 'bfloat16': 'BF16'}
+WORDS = {'float32': 'F32', 'float64': 'F64', 'float16': 'F16', 'bfloat16': 'BF16',
+         'complex64': 'C64', 'complex128': 'C128'}
 
 
 def operand(array: Any, side: int) -> Operand:
