@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from typing import NamedTuple
 from typing import Union
 
 from git_model_driver.core.errors import GitError
 
 PathLike = Union[os.PathLike[str], str, None]
+_NO_MORE: Mapping[str, str] = {}
 
 
 class Result(NamedTuple):
@@ -22,16 +24,20 @@ class Result(NamedTuple):
     err: bytes
 
 
-def _environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.endswith('_PATHSPECS')}
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.endswith('_PATHSPECS')}
+    return {**kept, **more}
 
 
-def attempt(*args: str, input: bytes | None = None, cwd: PathLike = None) -> Result:
+def attempt(
+    *args: str, input: bytes | None = None, cwd: PathLike = None,
+    env: Mapping[str, str] = _NO_MORE,
+) -> Result:
     """Run git and return what it did; a missing git is a GitError."""
     try:
         done = subprocess.run(
             ('git', *args), input=input, cwd=cwd, capture_output=True, check=False,
-            stdin=subprocess.DEVNULL if input is None else None, env=_environment(),
+            stdin=subprocess.DEVNULL if input is None else None, env=_environment(env),
         )
     except FileNotFoundError:
         raise GitError("'git' is not on PATH", 'install Git, then try again') from None

@@ -48,10 +48,13 @@ SETTINGS = {
     'merge.model-json.driver': f'{_MERGE_JSON} {_SIDES} %S %X %Y',
     # An inner merge with markers in it would be no JSON.
     'merge.model-json.recursive': 'binary',
+    'pull.octopus': 'model',
     'diff.model.textconv': f'{_FIND} || exec cat -- "$1"; exec git-model textconv --',
     'diff.model.xfuncname': '^# git-model summary: (.*)$\n^tensor ([^ ]+)',
     'diff.model.wordRegex': '[^ ]+',
 }
+# Somebody's own value stays: models are then merged two at a time only.
+OPTIONAL = frozenset({'pull.octopus'})
 # Values that earlier versions wrote: replaced without a question.
 OLDER: dict[str, Sequence[str]] = {}
 
@@ -75,15 +78,21 @@ def is_ours(key: str, value: str) -> bool:
 
 def write(scope: Sequence[str], force: bool) -> None:
     """Set everything. Raises GitModelError where something else is set, first."""
+    foreign = set()
     for key in SETTINGS:
         value = get(scope, key)
-        if value is not None and not is_ours(key, value) and not force:
+        if value is None or is_ours(key, value) or force:
+            continue
+        if key in OPTIONAL:
+            foreign.add(key)
+        else:
             raise GitModelError(
                 f"'{key}' is already set to '{value[:60]}'",
                 'replace it with "git model install --force"',
             )
     for key, value in SETTINGS.items():
-        run.output('config', *scope, '--replace-all', key, value)
+        if key not in foreign:
+            run.output('config', *scope, '--replace-all', key, value)
 
 
 def remove(scope: Sequence[str], dry: bool) -> tuple[list[str], list[str]]:
