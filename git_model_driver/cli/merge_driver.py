@@ -51,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
             again = f'git checkout -m -- {words.shell(args.path)}'
             print(f'hint: then merge it again with "{again}"', file=sys.stderr)
             return 1
-    for line in report.merged(args.path, outcome.counts, outcome.reasons):
+    for line in report.merged(
+        args.path, outcome.counts, outcome.reasons, outcome.notes, outcome.sanity,
+    ):
         print(line, file=sys.stderr)
     return 1 if outcome.reasons else 0
 

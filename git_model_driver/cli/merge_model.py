@@ -136,16 +136,8 @@ def _models(
 
 
 def _say(path: str, merged: Merged, labels: Sequence[str]) -> None:
-    counts = merged.counts
-    said = [f'{counts[label]} from {label}' for label in labels if counts.get(label)]
-    if counts.get('same'):
-        said.append(f'{counts["same"]} changed alike')
-    said += [f'{n} {who}' for who, n in sorted(counts.items()) if who[:3] == 'by ']
-    if merged.reasons:
-        said.append(report.plural(len(merged.reasons), 'conflict'))
-    lines = [f'{path}: {", ".join(said)}']
+    lines = report.merged(path, merged.counts, {}, merged.notes, None, labels)
     lines += [f'  {name}: {why}' for name, why in merged.reasons.items()]
-    lines += [f'  {note}' for note in merged.notes]
     for line in lines:
         print(words.printable(line), file=sys.stderr)
 
