@@ -40,6 +40,9 @@ PLUMBING = {
     'textconv': ('textconv', 'summarise a model or manifest for git diff'),
     'merge-driver': ('merge_driver', 'merge three manifests'),
     'merge-json': ('merge_json', 'merge three versions of a JSON file'),
+    'prepare-commit-msg': (
+        'prepare_commit_msg', 'note in a merge commit how models were merged',
+    ),
     'pre-push': ('pre_push', 'send tensors before git sends commits'),
 }
 

@@ -13,6 +13,7 @@ from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.filters.filter import Filter
 from git_model_driver.merging import driver
+from git_model_driver.merging import record
 from git_model_driver.merging.conflicts import Labels
 from git_model_driver.render import report
 
@@ -51,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
             again = f'git checkout -m -- {words.shell(args.path)}'
             print(f'hint: then merge it again with "{again}"', file=sys.stderr)
             return 1
+    if outcome.merging:
+        conflicts = len(outcome.reasons)
+        summary = report.trailer(outcome.counts, conflicts, outcome.sanity)
+        record.note(args.path, outcome.text, summary)
     for line in report.merged(
         args.path, outcome.counts, outcome.reasons, outcome.notes, outcome.sanity,
     ):

@@ -19,7 +19,9 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.git import octopus
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import run
 from git_model_driver.git.operation import MERGE
+from git_model_driver.merging import record
 from git_model_driver.merging.keys import Rule
 from git_model_driver.merging.merge import Merged
 from git_model_driver.merging.octopus import Heads
@@ -89,9 +91,7 @@ def _delegate_pair(call: Call) -> int:
     for option in call.options:
         if option in _SIDES:
             strategy = f'recursive-{option}'
-    sys.stdout.flush()
-    git = ['git', f'merge-{strategy}', *call.bases, '--', *call.heads]
-    os.execvp('git', git)
+    run.become(f'merge-{strategy}', *call.bases, '--', *call.heads)
 
 
 def _octopus(call: Call) -> int:
@@ -111,8 +111,7 @@ def _octopus(call: Call) -> int:
 
 
 def _built_in(call: Call) -> int:
-    sys.stdout.flush()
-    os.execvp('git', ['git', 'merge-octopus', *call.bases, '--', *call.heads])
+    run.become('merge-octopus', *call.bases, '--', *call.heads)
 
 
 def _models(
@@ -128,6 +127,8 @@ def _models(
         if not merged.reasons:
             text = manifests.serialize(merged.manifest)
             index.put(path, text, octopus.mode_of(heads, path))
+            summary = report.trailer(merged.counts, 0, None, known.labels)
+            record.note(path, text, summary)
     if conflicts:
         return _refuse('models are in conflict')
     tree = index.write_tree()
@@ -153,8 +154,6 @@ def _refuse(why: str) -> int:
 
 
 def _commit(head: str) -> str:
-    from git_model_driver.git import run
-
     return run.text('rev-parse', '--verify', f'{head}^{{commit}}')
 
 

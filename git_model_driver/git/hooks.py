@@ -9,7 +9,7 @@ from git_model_driver.core.errors import HookExists
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
 
-NAMES = ('pre-push',)
+NAMES = ('pre-push', 'prepare-commit-msg')
 # Texts that earlier versions installed: replaced without a question.
 OLDER: dict[str, tuple[str, ...]] = {}
 
@@ -63,6 +63,11 @@ def ensure(repository: Repository) -> None:
 
 
 def by_hand(name: str, target: Path) -> tuple[str, ...]:
+    if name != 'pre-push':
+        return (
+            f'put this line at the top of {target}, below "#!":',
+            f'command -v git-model >/dev/null && git-model {name} "$@"',
+        )
     return (
         f'put these lines at the top of {target}, below "#!"; what follows them '
         'reads the same input:',

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
+from typing import NoReturn
 from typing import Union
 
 from git_model_driver.core.errors import GitError
@@ -42,6 +44,12 @@ def attempt(
     except FileNotFoundError:
         raise GitError("'git' is not on PATH", 'install Git, then try again') from None
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def become(*args: str) -> NoReturn:
+    """Go on as git: its output and exit code are ours."""
+    sys.stdout.flush()
+    os.execvp('git', ['git', *args])
 
 
 def output(*args: str, input: bytes | None = None, cwd: PathLike = None) -> bytes:

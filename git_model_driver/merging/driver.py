@@ -46,6 +46,8 @@ class Outcome(NamedTuple):
     counts: dict[str, int]
     notes: Sequence[str] = ()
     sanity: Optional[Sanity] = None
+    merging: bool = False       # not carrying a change over
+    text: Optional[str] = None  # of the merged manifest, if nothing is open
 
 
 def run(call: Call, store: Store) -> Outcome:
@@ -68,6 +70,7 @@ def run(call: Call, store: Store) -> Outcome:
     call.ours.write_bytes(text.encode())
     return Outcome(
         merged.reasons, dict(merged.counts), merged.notes, merged.sample.outcome(),
+        rules.operation == operation.MERGE, None if merged.reasons else text,
     )
 
 

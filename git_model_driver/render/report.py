@@ -44,6 +44,16 @@ def sanity(numbers: Numbers) -> str:
     )
 
 
+def trailer(counts: Mapping[str, int], conflicts: int, numbers: Numbers | None,
+            labels: Sequence[str] = ('ours', 'theirs')) -> str:
+    """The same on one line, for the merge commit's message."""
+    said = counted(counts, labels) or ['nothing to merge']
+    if conflicts:
+        said.append(plural(conflicts, 'conflict'))
+    line = ', '.join(said)
+    return f'{line}; {sanity(numbers)}' if numbers is not None else line
+
+
 def merged(
     path: str, counts: Mapping[str, int], reasons: Mapping[str, str],
     notes: Sequence[str] = (), numbers: Numbers | None = None,

@@ -70,7 +70,9 @@ def hook_files(git: Git) -> set[str]:
     return {file.name for file in (git.path / '.git' / 'hooks').iterdir()}
 
 
-@pytest.mark.parametrize('key', settings.SETTINGS)
+@pytest.mark.parametrize('key', sorted(
+    settings.SETTINGS.keys() - settings.OPTIONAL,
+))
 def test_a_setting_of_somebody_else_is_not_replaced_unasked(
     git: Git, key: str,
 ) -> None:
@@ -87,6 +89,15 @@ def test_a_setting_of_somebody_else_is_not_replaced_unasked(
     assert git.git('config', key) == 'something else\n'
     git.git('model', 'install', '--local', '--force')
     assert git.git('config', key) == settings.SETTINGS[key] + '\n'
+
+
+@pytest.mark.parametrize('key', sorted(settings.OPTIONAL))
+def test_a_preference_of_somebody_else_stays(git: Git, key: str) -> None:
+    git.git('config', key, 'something else')
+    git.git('model', 'install', '--local')
+    assert git.git('config', key) == 'something else\n'
+    git.git('model', 'uninstall', '--local')
+    assert git.git('config', key) == 'something else\n'
 
 
 @pytest.mark.parametrize('text', [FOREIGN, '', hooks.script('pre-push') + 'more\n'])
