@@ -92,7 +92,7 @@ def check(
     key = 'base_model_name_or_path'
     models = sorted({str(config.get(key)) for config in versions if config})
     if len(models) > 1:
-        raise Unsettled(f'its adapters are for different models: {" and ".join(models)}')
+        raise Unsettled(f'adapters for different models: {" and ".join(models)}')
     before = _targets(base)
     after = {_targets(config) for config in versions} - {before}
     if len(after) > 1:

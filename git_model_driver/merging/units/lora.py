@@ -138,14 +138,14 @@ def _prepared(case: Case, desk: Desk) -> _Work:
         raise Unsettled('its LoRA factors do not go together')
     pair = pairs[0]
     configs = [adapter.read(desk.siblings, i) for i in range(len(case.versions))]
-    config = adapter.read(desk.siblings, -1) if case.base else None
-    adapter.check(config, configs)
+    before = adapter.read(desk.siblings, -1) if case.base else None
+    adapter.check(before, configs)
     versions = [
         _version(pair, side, config, desk)
         for side, config in zip(case.versions, configs)
     ]
     whole = all(name in case.base for name in pair.names)
-    base = _version(pair, case.base, config, desk) if whole else None
+    base = _version(pair, case.base, before, desk) if whole else None
     for version in (*versions, *([base] if base else [])):
         if _outer(version) != _outer(versions[0]):
             raise Unsettled('the shapes of the products of its LoRA factors differ')
@@ -283,8 +283,8 @@ def _concatenated(
 
 def _by_factors(case: Case, work: _Work, desk: Desk) -> Outcome:
     """Each factor by the rules' method; says how wrong that is where it can."""
-    settings = {v.settings for v in (*work.versions, *([work.base] if work.base else []))}
-    if len(settings) > 1:
+    sides = [*work.versions, *([work.base] if work.base else [])]
+    if len({side.settings for side in sides}) > 1:
         raise Unsettled('LoRA factors of different ranks or scales cannot be merged')
     try:
         error = lowrank.factorwise_error(_terms(case.names[0], work, desk))

@@ -7,6 +7,7 @@ from typing import Optional
 
 from git_model_driver.core.model import Entry
 from git_model_driver.merging import classes
+from git_model_driver.merging.units import lora
 from git_model_driver.merging.units.base import Settle
 from git_model_driver.merging.units.base import Side
 from git_model_driver.merging.units.classes import HANDLERS
@@ -40,7 +41,11 @@ def find(base: Side, versions: Sequence[Side]) -> list[Unit]:
 def _groups(
     entries: dict[str, Entry], base: Side, versions: Sequence[Side],
 ) -> list[tuple[tuple[str, ...], str, Settle]]:
-    return [(names, 'statistics', statistics) for names in _batch_norms(entries)]
+    found: list[tuple[tuple[str, ...], str, Settle]] = [
+        (pair.names, 'product', lora.settle) for pair in lora.find(entries)
+    ]
+    found += [(names, 'statistics', statistics) for names in _batch_norms(entries)]
+    return found
 
 
 def _batch_norms(entries: dict[str, Entry]) -> list[tuple[str, ...]]:
