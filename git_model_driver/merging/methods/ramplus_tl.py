@@ -34,11 +34,11 @@ def plan(operands: Operands, parameters: Parameters) -> Combine:
         deltas, counts = ram.changes(block, epsilon)
         unique = counts == 1
         counts[counts == 0] = 1
-        total = block.base
+        total = 0.0
         for scale, delta in zip(scales, deltas):
-            kind = delta.real.dtype.type
-            total = total + numpy.where(unique, delta * kind(scale), delta / counts)
-        return total
+            alone = delta * delta.dtype.type(scale)
+            total = total + numpy.where(unique, alone, delta / counts)
+        return block.base + total
 
     return combine
 
