@@ -104,7 +104,9 @@ def scales_of(values: Any, largest: float, over: Grid) -> Any:
     return numpy.where(found == 0, numpy.float32(1), found)
 
 
-def quantised(values: Any, scales: Any, dtype: Any, over: Grid) -> Any:
+def quantised(
+    values: Any, scales: Any, dtype: Any, largest: float, over: Grid,
+) -> Any:
     """Codes for scales as they were stored."""
     import numpy
 
@@ -112,7 +114,4 @@ def quantised(values: Any, scales: Any, dtype: Any, over: Grid) -> Any:
     if dtype.kind == 'i':
         limits = numpy.iinfo(dtype)
         return numpy.clip(numpy.rint(wide), limits.min, limits.max).astype(dtype)
-    import ml_dtypes
-
-    limit = float(ml_dtypes.finfo(dtype).max)
-    return numpy.clip(wide, -limit, limit).astype(dtype)
+    return numpy.clip(wide, -largest, largest).astype(dtype)

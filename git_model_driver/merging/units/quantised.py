@@ -149,7 +149,7 @@ def _plan(names: Sequence[str], sides: Sequence[Side], desk: Desk) -> _Plan:
 
 
 def _form(side: Side, *names: str) -> object:
-    return [(side[name].dtype, side[name].shape) for name in names].__repr__()
+    return tuple((side[name].dtype, side[name].shape) for name in names)
 
 
 def _loaded(side: Side, plan: _Plan, desk: Desk) -> _Version:
@@ -184,7 +184,7 @@ def _quantised(
     if not (numpy.isfinite(used).all() and (used > 0).all()):
         raise Unsettled(f'its scales do not fit into {scale.dtype}')
     dtype = dtypes.as_numpy(codes.dtype).newbyteorder('=')
-    array = absmax.quantised(merged, used, dtype, plan.grid)
+    array = absmax.quantised(merged, used, dtype, largest, plan.grid)
     return {
         plan.codes: desk.save(array, codes),
         plan.scales: desk.save(stored.reshape(scale.shape), scale),
