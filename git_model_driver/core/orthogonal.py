@@ -122,7 +122,7 @@ def right_vectors(matrix: Any) -> tuple[Any, Any]:
     triangle = QR(matrix[:, order]).r
     columns = _orthogonalised(triangle)
     values = numpy.sqrt(exact.sums(columns * columns))
-    largest = numpy.argsort(-values, kind='stable')
+    largest = numpy.argsort(-values, kind='stable')[:len(triangle)]
     values, columns = values[largest], columns[largest]
     seen = values > values.max(initial=0.0) * _NOISE
     vectors = numpy.zeros((n, len(values)))
@@ -131,7 +131,7 @@ def right_vectors(matrix: Any) -> tuple[Any, Any]:
 
 
 def _orthogonalised(rows: Any) -> Any:
-    """Rotate pairs of rows until all are orthogonal to each other."""
+    """Rotate pairs of rows until all are orthogonal; a row of zeros may be added."""
     import numpy
 
     count = len(rows)

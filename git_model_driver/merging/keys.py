@@ -34,8 +34,6 @@ OPTIONS: Mapping[str, Parameter] = {
     'strict': Parameter(False),
     'lora': Parameter('svd', words=('svd', 'concatenate', 'factors')),
     'fisher': Parameter(None, words=(ALL,)),
-    'align': Parameter('none', words=('none', 'permutation')),
-    'align-spec': Parameter(None, words=(ALL,)),
 }
 
 

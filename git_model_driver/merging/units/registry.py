@@ -8,6 +8,7 @@ from typing import Optional
 from git_model_driver.core.model import Entry
 from git_model_driver.merging import classes
 from git_model_driver.merging.units import lora
+from git_model_driver.merging.units import quantised
 from git_model_driver.merging.units.base import Settle
 from git_model_driver.merging.units.base import Side
 from git_model_driver.merging.units.classes import HANDLERS
@@ -44,6 +45,8 @@ def _groups(
     found: list[tuple[tuple[str, ...], str, Settle]] = [
         (pair.names, 'product', lora.settle) for pair in lora.find(entries)
     ]
+    found += [(names, 'quantised', quantised.settle)
+              for names in quantised.find(entries)]
     found += [(names, 'statistics', statistics) for names in _batch_norms(entries)]
     return found
 
