@@ -62,7 +62,8 @@ def test_values_are_shared_out_evenly_and_signs_are_fixed() -> None:
 def test_a_rotated_gauge_is_the_same_adapter() -> None:
     one = term(0.5, 8, 5, 200, 150)
     rotation = numpy.linalg.qr(normal(8, 8, seed=7).astype('f8'))[0]
-    other = Term(0.5, (one.b @ rotation).astype('f4'), (rotation.T @ one.a).astype('f4'))
+    turned = (one.b @ rotation).astype('f4'), (rotation.T @ one.a).astype('f4')
+    other = Term(0.5, *turned)
     found = lowrank.truncated([one, other], 8)
     wanted = one.b.astype('f8') @ one.a.astype('f8')
     off = numpy.linalg.norm(found.b @ found.a - wanted) / numpy.linalg.norm(wanted)
@@ -84,7 +85,9 @@ def test_what_cancels_leaves_what_is_left() -> None:
     assert found.error <= 1e-13
 
 
-@pytest.mark.parametrize('factors', [(0.5, 0.5), (0.3, 0.7), (1, 1, -1), (2, -0.5, -0.5)])
+@pytest.mark.parametrize('factors', [
+    (0.5, 0.5), (0.3, 0.7), (1, 1, -1), (2, -0.5, -0.5),
+])
 def test_the_error_of_merging_factors_is_known(factors: tuple[float, ...]) -> None:
     terms = [term(factor, 4, seed) for seed, factor in enumerate(factors)]
     b = sum(t.coefficient * t.b.astype('f8') for t in terms)

@@ -183,7 +183,8 @@ def test_concatenated_it_is_exact_with_the_alpha_that_is_told(
     found = bench(pair(0), ours, theirs)
     scale = 8 / (2 if root else 4)
     new = alpha / (math.sqrt(8) if root else 8)
-    assert off(product(found, new), scale * (product(ours) + product(theirs)) / 2) < 1e-7
+    wanted = scale * (product(ours) + product(theirs)) / 2
+    assert off(product(found, new), wanted) < 1e-7
     assert bench.notes == [
         f'{MODULE}: LoRA factors concatenated; adapter_config.json must say r = 8 and '
         f'lora_alpha = {alpha:.12g} for it (in rank_pattern and alpha_pattern, unless '
