@@ -10,11 +10,13 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.model import Manifest
 from git_model_driver.git import attributes
 from git_model_driver.git import run
+from git_model_driver.merging import fisher
 from git_model_driver.merging.merge import Means
 from git_model_driver.merging.merge import Merged
 from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.merge import merge
 from git_model_driver.merging.rules import Rules
+from git_model_driver.merging.siblings import Siblings
 from git_model_driver.store.objects import Store
 
 
@@ -54,7 +56,10 @@ def preview(
     for path in sorted(attributes.merged_as_models(changed)):
         versions = _versions(sides, path)
         if versions is not None:
-            merged = merge(versions, Means(rules, store), keep=False)
+            beside = Siblings.of(sides, path)
+            found = fisher.find(rules, beside, 2, path)
+            means = Means(rules, store, beside, found)
+            merged = merge(versions, means, keep=False)
             yield Preview(path, versions, merged)
 
 
