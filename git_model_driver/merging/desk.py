@@ -77,14 +77,12 @@ class Desk:
         self.store = room.store
         self.batch = room.batch
         self.notes: list[str] = []
+        self.note = self.notes.append
         self.methods: list[str] = []
         self.sample = Sample()
 
     def choose(self, name: str) -> Choice:
         return self.room.rules.choose(name)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
     def shares(self, name: str) -> tuple[Fraction, ...]:
         weights = self._weights_of(self.choose(name))
@@ -155,7 +153,7 @@ class Desk:
             [_operand(array, word) for array in arrays],
             self._weights(choice, method, len(arrays)), (), trait(method, 'ROWS'),
         )
-        combine = method.plan(values, complete(choice))
+        combine = self._planned(values, method, choice)
         done = [
             tensors.finished(_quietly(combine, block), word, ours, agreed)
             for ours, block, agreed in values.passed()
@@ -229,10 +227,7 @@ class Desk:
         self, values: Values, method: Method, choice: Choice, like: Entry,
         watch: Iterator[Any] | None,
     ) -> Iterator[memoryview]:
-        try:
-            combine = method.plan(values, complete(choice))
-        except ValueError as e:
-            raise Unsettled(f"'{choice.method}': {e}") from None
+        combine = self._planned(values, method, choice)
         endian = numbers.endian_of(like.extra)
         for i, (ours, block, agreed) in enumerate(values.passed()):
             seen = self._seen(i, block, watch, values)
@@ -241,6 +236,13 @@ class Desk:
                 self.sample.add(*seen, merged, len(like.shape) > 1)
             result = tensors.finished(merged, like.dtype, ours, agreed)
             yield numbers.as_bytes(result, like.dtype, endian)
+
+    @staticmethod
+    def _planned(values: Values, method: Method, choice: Choice) -> Combine:
+        try:
+            return method.plan(values, complete(choice))
+        except ValueError as e:
+            raise Unsettled(f"'{choice.method}': {e}") from None
 
     @staticmethod
     def _seen(

@@ -14,12 +14,13 @@ from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.model import Entry
 from git_model_driver.git import run
 from git_model_driver.merging import conflicts
+from git_model_driver.merging import fisher
 from git_model_driver.merging import layouts
+from git_model_driver.merging import siblings
 from git_model_driver.merging.conflicts import Hunk
 from git_model_driver.merging.conflicts import Key
 from git_model_driver.merging.desk import Room
 from git_model_driver.merging.merge import SIDES
-from git_model_driver.merging.merge import Nothing
 from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.settle import Job
@@ -102,6 +103,8 @@ class Resolver:
         self.method = rules.choose('').method
         self.store = store
         self.versions = read_stages(path)
+        blobs = _stages(path)
+        self._beside = siblings.find(path, [blobs.get(i) for i in (1, 2, 3)])
 
     def resolve(self, text: str, globs: Sequence[str]) -> Left:
         """Settle what matches a glob, or everything if there is none."""
@@ -177,7 +180,10 @@ class Resolver:
         base = self.versions.ancestor.tensors
         sides = [side.tensors for side in self.versions.sides]
         unit = next(u for u in registry.find(base, sides) if name in u.names)
-        room = Room(self.rules, ('ours', 'theirs'), Nothing(), self.store, batch)
+        room = Room(
+            self.rules, ('ours', 'theirs'), self._beside, self.store, batch,
+            fisher.find(self.rules, self._beside, 2, self.path),
+        )
         settled = settle(Job(unit, base, tuple(sides), (0, 1)), room)
         if settled.reason is not None:
             raise GitModelError(
@@ -227,8 +233,8 @@ def _matches(key: Key, globs: Sequence[str]) -> bool:
     )
 
 
-def read_stages(path: str) -> Versions:
-    """The three sides of an unmerged path from the index."""
+def _stages(path: str) -> dict[int, str]:
+    """The blobs of an unmerged path by stage."""
     records = run.zsplit('ls-files', '-u', '-z', '--', f':(top,literal){path}')
     oids = {}
     for record in records:
@@ -239,6 +245,12 @@ def read_stages(path: str) -> Versions:
             f"'{path}' is in no merge conflict between two versions",
             'see the state of things with "git status"',
         )
+    return oids
+
+
+def read_stages(path: str) -> Versions:
+    """The three sides of an unmerged path from the index."""
+    oids = _stages(path)
     base, ours, theirs = (
         _manifest(oids[stage], path) if stage in oids else None for stage in (1, 2, 3)
     )
