@@ -262,10 +262,9 @@ class Desk:
 
 
 def _quietly(combine: Combine, block: Block) -> Any:
-    """What overflows is found by looking at the result."""
     import numpy
 
-    with numpy.errstate(all='ignore'):
+    with numpy.errstate(all='ignore'):      # the result is looked at
         return combine(block)
 
 
