@@ -12,11 +12,11 @@ from typing import Optional
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import numbers
 from git_model_driver.core.model import Entry
+from git_model_driver.merging import applicable
 from git_model_driver.merging import entries
 from git_model_driver.merging import sanity
 from git_model_driver.merging import tensors
 from git_model_driver.merging.fisher import Fisher
-from git_model_driver.merging.methods import PICKS
 from git_model_driver.merging.methods import find
 from git_model_driver.merging.methods.base import Block
 from git_model_driver.merging.methods.base import Combine
@@ -33,11 +33,6 @@ from git_model_driver.merging.units.base import Unsettled
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
-
-# Dropping elements of a bias or a norm by rank or chance is noise.
-_TOO_SMALL_TO_SPARSIFY = 1024
-_COMPLEX = ('C64', 'C128')
-_FOR_COMPLEX = ('linear', 'apply', 'task_arithmetic')
 
 
 class Room(NamedTuple):
@@ -116,7 +111,9 @@ class Desk:
         The result has the first version's dtype, order and byte order.
         """
         first = versions[0]
-        choice, method = self._method(name, first, len(versions))
+        choice, method = applicable.choose(
+            self.choose(name), self.operation, first, len(versions), base is None,
+        )
         entries.check(base, versions)
         weights = self._weights(choice, method, len(versions))
         if trait(method, 'SYMMETRIC') and len(versions) > 2:
@@ -142,7 +139,9 @@ class Desk:
         import numpy
 
         word = entries.word_of(arrays[0])
-        choice, method = self._method(name, None, len(arrays))
+        choice, method = applicable.choose(
+            self.choose(name), self.operation, None, len(arrays),
+        )
         if base is None and method.NEEDS_BASE:
             choice, method = choice._replace(method='linear', parameters={}), (
                 find('linear')
@@ -160,30 +159,6 @@ class Desk:
         ]
         self.methods.append(choice.method)
         return numpy.concatenate(done).reshape(arrays[0].shape) if done else arrays[0]
-
-    def _method(
-        self, name: str, entry: Entry | None, n: int,
-    ) -> tuple[Choice, Method]:
-        """The method that numbers are merged by: what the rules say, if it can be."""
-        choice = self.choose(name)
-        default = 'linear' if self.operation == 'merge' else 'apply'
-        if choice.method in PICKS:
-            choice = choice._replace(method=default)
-        method = find(choice.method)
-        small = entry is not None and (
-            len(entry.shape) < 2 and tensors.size(entry) < _TOO_SMALL_TO_SPARSIFY
-        )
-        if small and _drops(method, choice) and not choice.specific:
-            kept = {k: v for k, v in choice.parameters.items() if 'weight' in k}
-            choice = choice._replace(method=default, parameters=kept)
-            method = find(default)
-        wanted = trait(method, 'VERSIONS')
-        word = entry.dtype if entry is not None else ''
-        if word in _COMPLEX and choice.method not in _FOR_COMPLEX:
-            raise Unsettled(f"'{choice.method}' has no meaning for {word}")
-        if wanted is not None and wanted != n:
-            raise Unsettled(f"'{choice.method}' takes {wanted} versions, not {n}")
-        return choice, method
 
     def _weights(self, choice: Choice, method: Method, n: int) -> list[Fraction]:
         weights = self._weights_of(choice)
@@ -266,13 +241,6 @@ def _quietly(combine: Combine, block: Block) -> Any:
 
     with numpy.errstate(all='ignore'):      # the result is looked at
         return combine(block)
-
-
-def _drops(method: Method, choice: Choice) -> bool:
-    """Whether it drops elements, with the parameters that are set."""
-    values = complete(choice)
-    share = values.get('density', values.get('select-topk'))
-    return bool(trait(method, 'SPARSE')) and (share is None or share < 1)
 
 
 def _operand(array: Any, word: str) -> Operand:
