@@ -27,7 +27,9 @@ def choose(
     default = 'linear' if operation == 'merge' else 'apply'
     if choice.method in PICKS:
         choice = choice._replace(method=default)
-    if added and not choice.explicit and choice.options.get('added') == 'average':
+    averaged = 'average', 'permutation'
+    asked = (choice.options.get(key) in averaged for key in ('added', 'align'))
+    if added and not choice.explicit and any(asked):
         choice = _plain(choice, 'linear')
     if entry is not None and not choice.specific and _is_too_small(entry, choice):
         choice = _plain(choice, default)

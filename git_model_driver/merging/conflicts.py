@@ -15,7 +15,7 @@ from git_model_driver.core import words
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.merging.merge import Merged
-from git_model_driver.merging.merge import Versions
+from git_model_driver.merging.versions import Versions
 
 # (``tensor``, name), (``meta``, key) or (another first word, '')
 Key = tuple[str, str]

@@ -86,21 +86,10 @@ class Desk:
         return tuple(weight / sum(weights) for weight in weights)
 
     def load(self, entry: Entry) -> Any:
-        import numpy
-
-        operand = tensors.of_entry(entry, self.store)
-        pieces = [array.copy() for array in operand.pieces(numbers.BLOCK)]
-        if not pieces:
-            return numpy.zeros(entry.shape, dtypes.as_numpy(entry.dtype))
-        whole: Any = numpy.concatenate(pieces)
-        order = 'F' if ('order', 'F') in entry.extra else 'C'
-        return whole.reshape(entry.shape, order=order)
+        return tensors.whole(entry, self.store)
 
     def save(self, array: Any, like: Entry) -> Entry:
-        order = 'F' if ('order', 'F') in like.extra else 'C'
-        flat = array.reshape(-1, order=order)
-        data = numbers.to_bytes(flat, like.dtype, numbers.endian_of(like.extra))
-        entry = like._replace(shape=tuple(array.shape), extra=entries.stored(like))
+        data, entry = tensors.unmade(array, like)
         return entry._replace(oid=self.batch.put_bytes(data))
 
     def merge(

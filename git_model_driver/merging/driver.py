@@ -19,13 +19,13 @@ from git_model_driver.merging import conflicts
 from git_model_driver.merging import fisher
 from git_model_driver.merging import siblings
 from git_model_driver.merging.conflicts import Labels
-from git_model_driver.merging.merge import Means
 from git_model_driver.merging.merge import Merged
-from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.merge import merge
 from git_model_driver.merging.rulefiles import load
 from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.sanity import Sanity
+from git_model_driver.merging.versions import Means
+from git_model_driver.merging.versions import Versions
 from git_model_driver.store.objects import Store
 
 
@@ -59,7 +59,7 @@ def run(call: Call, store: Store) -> Outcome:
             return Outcome({'the whole file': reason}, {})
     blobs = [side.read_bytes() for side in (call.base, call.ours, call.theirs)]
     versions = read_versions(call)
-    rules = load(operation.current(call.path))
+    rules = fisher.rules_for(call.path, load(operation.current(call.path)))
     beside = siblings.find(call.path, blobs)
     means = Means(rules, store, beside, fisher.find(rules, beside, 2, call.path))
     merged = merge(versions, means)

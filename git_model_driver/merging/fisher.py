@@ -52,6 +52,19 @@ def find(rules: Rules, siblings: Siblings, n: int, path: str) -> Fisher | None:
     return Fisher(versions, name)
 
 
+def rules_for(path: str, rules: Rules) -> Rules:
+    """The rules for a file: where it is a Fisher file itself, means for ``fisher``."""
+    name = posixpath.basename(path)
+    named = rules.choose('').options.get('fisher')
+    if name != named and not posixpath.splitext(name)[0].endswith('.fisher'):
+        return rules
+    return Rules([
+        rule._replace(value='linear')
+        if rule.key in NAMES and rule.value == 'fisher' else rule
+        for rule in rules.rules
+    ], rules.operation)
+
+
 def _default(path: str) -> str:
     stem, extension = posixpath.splitext(posixpath.basename(path))
     return f'{stem}.fisher{extension}'

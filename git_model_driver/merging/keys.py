@@ -34,7 +34,10 @@ OPTIONS: Mapping[str, Parameter] = {
     'strict': Parameter(False),
     'lora': Parameter('svd', words=('svd', 'concatenate', 'factors')),
     'fisher': Parameter(None, words=(ALL,)),
+    'align': Parameter('none', words=('none', 'permutation')),
+    'align-spec': Parameter(None, words=(ALL,)),
 }
+_OF_A_MODEL = ('align', 'align-spec')
 
 
 class Rule(NamedTuple):
@@ -71,6 +74,11 @@ def check(rule: Rule) -> None:
         raise RuleError(
             f"{rule.origin}: unknown key '{rule.key}' for '{rule.glob or ALL}'",
             _suggestion(rule.key, (*NAMES, *sorted(keys))),
+        )
+    if rule.key in _OF_A_MODEL and rule.glob not in ('', ALL):
+        raise RuleError(
+            f"{rule.origin}: '{rule.key}' is for a model, not for '{rule.glob}' of it",
+            'put it below "[model]"',
         )
     _check_value(rule, keys[rule.key])
 

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
-from typing import NamedTuple
-from typing import Optional
 
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.model import Blob
 from git_model_driver.core.model import Entry
@@ -15,9 +14,8 @@ from git_model_driver.core.model import Manifest
 from git_model_driver.merging import layouts
 from git_model_driver.merging import renames
 from git_model_driver.merging import ties
+from git_model_driver.merging.alignment import versions as alignment
 from git_model_driver.merging.desk import Room
-from git_model_driver.merging.fisher import Fisher
-from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.sanity import Sample
 from git_model_driver.merging.settle import Job
 from git_model_driver.merging.settle import Settled
@@ -27,53 +25,11 @@ from git_model_driver.merging.threeway import Who
 from git_model_driver.merging.threeway import decide
 from git_model_driver.merging.threeway import decide_all
 from git_model_driver.merging.units import registry as units
-from git_model_driver.merging.units.base import Siblings
 from git_model_driver.merging.units.base import Side
 from git_model_driver.merging.units.base import Unsettled
+from git_model_driver.merging.versions import Means
+from git_model_driver.merging.versions import Versions
 from git_model_driver.store.batch import Batch
-from git_model_driver.store.objects import Store
-
-SIDES = ('base', 'ours', 'theirs')
-_ABSENT = Manifest('')
-
-
-class Versions(NamedTuple):
-    """All sides; base is None where there is no common ancestor.
-
-    Two versions are ours and theirs; more are HEAD and the other heads.
-    """
-
-    base: Optional[Manifest]
-    sides: tuple[Manifest, ...]
-    labels: tuple[str, ...] = ('ours', 'theirs')
-
-    @property
-    def ancestor(self) -> Manifest:
-        return self.base or _ABSENT
-
-    @property
-    def ours(self) -> Manifest:
-        return self.sides[0]
-
-    @property
-    def theirs(self) -> Manifest:
-        return self.sides[1]
-
-
-class Nothing:
-    """No file beside the model is known."""
-
-    def read(self, side: int, name: str) -> bytes | None:
-        return None
-
-
-class Means(NamedTuple):
-    """What a merge works with, beside the versions."""
-
-    rules: Rules
-    store: Store
-    siblings: Siblings = Nothing()
-    fisher: Optional[Fisher] = None
 
 
 @dataclass
@@ -131,6 +87,35 @@ def merge(versions: Versions, means: Means, keep: bool = True) -> Merged:
         return _as_it_is(unchanged.value)
     if reason := _not_mergeable(versions):
         return Merged(whole=reason)
+    if alignment.is_wanted(means.rules):
+        return _merge_aligned(versions, means, keep)
+    return _merge(versions, means, keep)
+
+
+def _merge_aligned(versions: Versions, means: Means, keep: bool) -> Merged:
+    """Merge with all units in one order.
+
+    It is settled as a whole or not at all: a tensor that somebody takes from one
+    side as it was would not fit the others.
+    """
+    try:
+        with alignment.together(
+            versions.base, versions.sides, versions.labels, means.rules,
+            means.siblings, means.store,
+        ) as found:
+            aligned = versions._replace(base=found.base, sides=found.sides)
+            merged = _merge(aligned, means._replace(scratch=found.store), keep)
+    except GitModelError as e:
+        hint = f' ({e.hints[0]})' if e.hints else ''
+        return Merged(whole=f'the versions cannot be aligned: {e.message}{hint}')
+    if merged.reasons:
+        name, why = next(iter(merged.reasons.items()))
+        return Merged(whole=f'aligned, but not merged: {name}: {why}')
+    merged.notes[:0] = found.notes
+    return merged
+
+
+def _merge(versions: Versions, means: Means, keep: bool) -> Merged:
     base = versions.ancestor
     formats = [side.format for side in versions.sides]
     merged = Merged(next((f for f in formats if f != base.format), base.format))
@@ -199,7 +184,8 @@ def _merge_tensors(
         name for side in (base, *sides) for name in side
     )
     room = Room(
-        rules, versions.labels, means.siblings, means.store, batch, means.fisher,
+        rules, versions.labels, means.siblings, means.scratch or means.store, batch,
+        means.fisher,
     )
     jobs = []
     for unit in units.find(base, sides):
@@ -212,7 +198,11 @@ def _merge_tensors(
             _take(unit, decision, versions.labels, merged)
     for job, settled in zip(jobs, settle_all(jobs, room)):
         _take_in(job, settled, merged)
-    if warning := merged.sample.unrelated:
+    if means.scratch is not None:
+        for entry in merged.tensors.values():
+            if means.scratch.has_own(entry.oid):
+                batch.take_over(means.scratch.path(entry.oid), entry.oid)
+    elif warning := merged.sample.unrelated:
         merged.notes.append(f'warning: {warning}')
         if rules.choose('').strict:
             merged.whole = warning

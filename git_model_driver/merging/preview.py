@@ -11,12 +11,12 @@ from git_model_driver.core.model import Manifest
 from git_model_driver.git import attributes
 from git_model_driver.git import run
 from git_model_driver.merging import fisher
-from git_model_driver.merging.merge import Means
 from git_model_driver.merging.merge import Merged
-from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.merge import merge
 from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.siblings import Siblings
+from git_model_driver.merging.versions import Means
+from git_model_driver.merging.versions import Versions
 from git_model_driver.store.objects import Store
 
 
@@ -57,8 +57,9 @@ def preview(
         versions = _versions(sides, path)
         if versions is not None:
             beside = Siblings.of(sides, path)
-            found = fisher.find(rules, beside, 2, path)
-            means = Means(rules, store, beside, found)
+            own = fisher.rules_for(path, rules)
+            found = fisher.find(own, beside, 2, path)
+            means = Means(own, store, beside, found)
             merged = merge(versions, means, keep=False)
             yield Preview(path, versions, merged)
 

@@ -20,8 +20,6 @@ from git_model_driver.merging import siblings
 from git_model_driver.merging.conflicts import Hunk
 from git_model_driver.merging.conflicts import Key
 from git_model_driver.merging.desk import Room
-from git_model_driver.merging.merge import SIDES
-from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.settle import Job
 from git_model_driver.merging.settle import settle
@@ -29,6 +27,8 @@ from git_model_driver.merging.threeway import Who
 from git_model_driver.merging.threeway import decide
 from git_model_driver.merging.units import registry
 from git_model_driver.merging.units.base import Unsettled
+from git_model_driver.merging.versions import SIDES
+from git_model_driver.merging.versions import Versions
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.objects import Store
 
@@ -99,7 +99,7 @@ class Resolver:
     def __init__(self, path: str, rules: Rules, store: Store) -> None:
         self.path = path
         self.file = words.shell(path)       # in hints
-        self.rules = rules
+        self.rules = fisher.rules_for(path, rules)
         self.method = rules.choose('').method
         self.store = store
         self.versions = read_stages(path)

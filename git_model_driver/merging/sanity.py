@@ -77,7 +77,7 @@ class Sample:
         return (
             'the versions seem to be trained from different beginnings '
             f'(cosine of their weights {self.weights_product / norms:.2f}): a mean of '
-            'them is no model'
+            'them is no model, but see the rule "align"'
         )
 
     def outcome(self) -> Sanity | None:

@@ -138,6 +138,7 @@ def _case(job: Job, choice: Choice, desk: Desk) -> Case:
         _check_present(name, job, members, desk)
         if name not in job.base and not (
             choice.explicit or choice.options.get('added') == 'average'
+            or choice.options.get('align') == 'permutation'
         ):
             entries = [job.sides[i][name] for i in members]
             raise Unsettled(

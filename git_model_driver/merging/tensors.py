@@ -16,6 +16,7 @@ from git_model_driver.core import numbers
 from git_model_driver.core.model import Entry
 from git_model_driver.core.numbers import BLOCK
 from git_model_driver.formats import values
+from git_model_driver.merging import entries
 from git_model_driver.merging.methods.base import Block
 from git_model_driver.merging.units.base import Unsettled
 from git_model_driver.store.objects import Store
@@ -38,6 +39,27 @@ def of_entry(entry: Entry, store: Store) -> Operand:
 
     width = dtypes.byte_length(entry.dtype, (1,))
     return Operand(entry.dtype, entry.oid, pieces)
+
+
+def whole(entry: Entry, store: Store) -> Any:
+    """The tensor as an array of its own dtype and shape."""
+    import numpy
+
+    pieces = [array.copy() for array in of_entry(entry, store).pieces(BLOCK)]
+    if not pieces:
+        return numpy.zeros(entry.shape, dtypes.as_numpy(entry.dtype))
+    return numpy.concatenate(pieces).reshape(entry.shape, order=_order(entry))
+
+
+def unmade(array: Any, like: Entry) -> tuple[bytes, Entry]:
+    """What ``whole`` reads: the bytes of an array, and its entry but for the oid."""
+    flat = array.reshape(-1, order=_order(like))
+    data = numbers.to_bytes(flat, like.dtype, numbers.endian_of(like.extra))
+    return data, like._replace(shape=tuple(array.shape), extra=entries.stored(like))
+
+
+def _order(entry: Entry) -> Any:
+    return 'F' if ('order', 'F') in entry.extra else 'C'
 
 
 def of_array(array: Any, dtype: str, oid: str = '') -> Operand:

@@ -132,6 +132,13 @@ class Store:
     def batch(self) -> Batch:
         return Batch(self.root, self.has_own)
 
+    def scratch(self, root: Path) -> Store:
+        """A store at ``root`` that reads this one where it lacks an object."""
+        def known() -> Sequence[Path]:
+            return [self.root, *self._look_around()[0]]
+
+        return Store(root, known, lambda: self._look_around()[1])
+
     def set_aside(self, oid: Oid) -> Path:
         """Move a damaged object to ``damaged/``: what is needed can be had anew."""
         target = self.root / 'damaged' / hex_of(oid)

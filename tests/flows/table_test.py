@@ -1013,7 +1013,8 @@ def test_row_41_versions_of_different_beginnings_are_warned_of(
     table.versions({'w': base}, {'w': ours}, {'w': theirs})
     warning = (
         r'warning: the versions seem to be trained from different beginnings \(cosine '
-        r'of their weights -?0\.\d\d\): a mean of them is no model'
+        r'of their weights -?0\.\d\d\): a mean of them is no model, '
+        r'but see the rule "align"'
     )
     done = table.repo.run('git', '-c', 'model.strict', *WAYS[way], code=1)
     refused = warning.removeprefix('warning: ')

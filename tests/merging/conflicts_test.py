@@ -18,11 +18,11 @@ from git_model_driver.merging import conflicts
 from git_model_driver.merging import resolve
 from git_model_driver.merging.conflicts import Hunk
 from git_model_driver.merging.conflicts import Labels
-from git_model_driver.merging.merge import Means
 from git_model_driver.merging.merge import Merged
-from git_model_driver.merging.merge import Versions
 from git_model_driver.merging.merge import merge
 from git_model_driver.merging.rules import Choice
+from git_model_driver.merging.versions import Means
+from git_model_driver.merging.versions import Versions
 from git_model_driver.store.objects import Store
 from tests.testing.deciding import fixed
 from tests.testing.properties import PROPERTY

@@ -10,9 +10,9 @@ from git_model_driver.git.operation import APPLY
 from git_model_driver.git.operation import MERGE
 from git_model_driver.merging.desk import Desk
 from git_model_driver.merging.desk import Room
-from git_model_driver.merging.merge import Nothing
 from git_model_driver.merging.rules import Choice
 from git_model_driver.merging.rules import Rules
+from git_model_driver.merging.versions import Nothing
 from git_model_driver.store.objects import Store
 
 LABELS = ('ours', 'theirs', 'third', 'fourth')

@@ -1,0 +1,1 @@
+"""Models that were trained apart: their units brought into one order."""
