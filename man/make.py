@@ -112,8 +112,8 @@ KEYS = (
     ('apply', 'The same for rebase, cherry-pick, revert and stash.'),
     ('weight', "The share of theirs, 0 to 1; ours has the rest. Default: 0.5."),
     ('ours-weight, theirs-weight', 'Any two weights instead. Default: 1.'),
-    ('align', 'permutation: put the units of models that were trained apart in one order '
-              'first. Default: none.'),
+    ('align', 'permutation: first put the units of models that were trained apart in '
+              'one order. Default: none.'),
     ('align-spec', 'A JSON file beside the model that says which axes carry the same '
                    'units.'),
 )

@@ -101,13 +101,19 @@ def _octopus(call: Call) -> int:
     with tempfile.TemporaryDirectory(prefix='git-model-') as folder:
         index = octopus.Index(Path(folder))
         folded = index.fold(heads)
-        if not folded.models:
-            return _built_in(call)
-        if not octopus.is_clean():
-            return _refuse('your local changes would be overwritten by the merge')
-        if folded.failure is not None:
-            return _refuse(f'these cannot be merged all at once: {folded.failure}')
-        return _models(index, sorted(folded.models), heads, rules)
+        if folded.models:
+            return _fold(folded, index, heads, rules)
+    return _built_in(call)      # it takes this process: the folder is gone by then
+
+
+def _fold(
+    folded: octopus.Folded, index: octopus.Index, heads: Sequence[str], rules: Rules,
+) -> int:
+    if not octopus.is_clean():
+        return _refuse('your local changes would be overwritten by the merge')
+    if folded.failure is not None:
+        return _refuse(f'these cannot be merged all at once: {folded.failure}')
+    return _models(index, sorted(folded.models), heads, rules)
 
 
 def _built_in(call: Call) -> int:

@@ -21,6 +21,7 @@ from git_model_driver.merging.methods import find
 from git_model_driver.merging.methods.base import Block
 from git_model_driver.merging.methods.base import Combine
 from git_model_driver.merging.methods.base import Method
+from git_model_driver.merging.methods.base import MethodFailed
 from git_model_driver.merging.methods.base import trait
 from git_model_driver.merging.rules import Choice
 from git_model_driver.merging.rules import Rules
@@ -143,7 +144,9 @@ class Desk:
         )
         combine = self._planned(values, method, choice)
         done = [
-            tensors.finished(_quietly(combine, block), word, ours, agreed)
+            tensors.finished(
+                _quietly(combine, block, choice.method), word, ours, agreed,
+            )
             for ours, block, agreed in values.passed()
         ]
         self.methods.append(choice.method)
@@ -195,7 +198,7 @@ class Desk:
         endian = numbers.endian_of(like.extra)
         for i, (ours, block, agreed) in enumerate(values.passed()):
             seen = self._seen(i, block, watch, values)
-            merged = _quietly(combine, block)
+            merged = _quietly(combine, block, choice.method)
             if seen is not None:
                 self.sample.add(*seen, merged, len(like.shape) > 1)
             result = tensors.finished(merged, like.dtype, ours, agreed)
@@ -225,11 +228,14 @@ class Desk:
         return base, ours, theirs
 
 
-def _quietly(combine: Combine, block: Block) -> Any:
+def _quietly(combine: Combine, block: Block, method: str) -> Any:
     import numpy
 
-    with numpy.errstate(all='ignore'):      # the result is looked at
-        return combine(block)
+    try:
+        with numpy.errstate(all='ignore'):      # the result is looked at
+            return combine(block)
+    except MethodFailed as e:
+        raise Unsettled(f"'{method}': {e}") from None
 
 
 def _operand(array: Any, word: str) -> Operand:

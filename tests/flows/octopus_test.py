@@ -48,6 +48,29 @@ def test_three_branches_give_the_mean_of_three(repo: Repo) -> None:
     assert 'm.safetensors: 1 by linear\n' in done.err
 
 
+@pytest.mark.parametrize('models', [False, True])
+def test_nothing_is_left_in_the_folder_for_temporary_files(
+    repo: Repo, tmp_path_factory: pytest.TempPathFactory, models: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path_factory.mktemp('temporary')
+    if models:
+        names = branches(repo, {'x': [3.0]}, {'x': [6.0]}, x=[1.0])
+    else:
+        names = []
+        repo.write('base', '')
+        repo.commit('base')
+        for name in ('b0', 'b1'):
+            repo.git('checkout', '-q', '-b', name, 'main')
+            repo.write(name, '')
+            repo.commit(name)
+            names.append(name)
+        repo.git('checkout', '-q', 'main')
+    monkeypatch.setenv('TMPDIR', str(folder))
+    repo.git('merge', '-q', *names, '-m', 'all')
+    assert list(folder.iterdir()) == []
+
+
 def test_head_is_one_of_the_versions(repo: Repo) -> None:
     names = branches(repo, {'x': [3.0]}, {'x': [6.0]}, x=[0.0])
     repo.save(M, x=[9.0])

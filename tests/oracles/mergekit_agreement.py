@@ -3,7 +3,8 @@
     PYTHONPATH=. <python with torch and mergekit> tests/oracles/mergekit_agreement.py
 
 Prints a line for each configuration: how many float32 elements differ, and by how
-much at most. Exit code 1 if one is outside of what we promise.
+much at most; then the same for bfloat16 models, for which mergekit computes in float32
+and both results are rounded. Exit code 1 if one is outside of what we promise.
 """
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import ml_dtypes
 import numpy
 import torch
 from mergekit.merge_methods.api import merge_tensors
@@ -20,6 +22,7 @@ from tests.testing.operands import merge
 
 EXACT = 0.0
 CLOSE = 2.4e-7
+BF16 = ml_dtypes.bfloat16
 SHAPES = [(64, 96), (1000,), (3, 5, 7), (257, 300)]
 
 
@@ -72,13 +75,18 @@ NO_BASE = ('linear', 'karcher')
 OURS_IS_BASE = ('slerp', 'nearswap', 'arcee_fusion')
 
 
-def compare(
+Results = Iterator[tuple[Any, list[Any], Any, Any]]
+
+
+def results(
     method: str, parameters: dict[str, Any], weighted: bool, n: int, seed: int,
-) -> tuple[int, float]:
-    """Elements that differ over all shapes, and the largest difference."""
-    different, most = 0, 0.0
+    dtype: Any = 'float32',
+) -> Results:
+    """Base, versions, our result and mergekit's, in float32, for each shape."""
     for shape in SHAPES:
-        base, *versions = tensors(shape, n, seed)
+        base, *versions = (
+            x.astype(dtype).astype('float32') for x in tensors(shape, n, seed)
+        )
         weights = ['0.6', '1', '0.3'][:n] if weighted else []
         given = dict(parameters)
         if weighted:
@@ -92,14 +100,81 @@ def compare(
             name='layers.0.weight',
         ).numpy()
         said = {k: v if isinstance(v, bool) else str(v) for k, v in parameters.items()}
-        ours = merge(method, base, versions, weights, **said)
+        given = [x.astype(dtype) for x in (base, *versions)]
+        yield base, versions, merge(method, given[0], given[1:], weights, **said), theirs
+
+
+def compare(
+    method: str, parameters: dict[str, Any], weighted: bool, n: int, seed: int,
+) -> tuple[int, float]:
+    """Elements that differ over all shapes, and the largest difference."""
+    different, most = 0, 0.0
+    for _, _, ours, theirs in results(method, parameters, weighted, n, seed):
         different += int((ours.view('u4') != theirs.view('u4')).sum())
         most = max(most, float(numpy.abs(ours - theirs).max()))
     return different, most
 
 
-def main() -> int:
+def compare_bf16(
+    method: str, parameters: dict[str, Any], weighted: bool, n: int, seed: int,
+) -> tuple[int, int, int]:
+    """Elements whose bfloat16 differ: by threshold ties, by rounding ties, others.
+
+    A rounding tie: the float32 are as near as we promise, but on two sides of the
+    middle between two bfloat16.
+    """
+    tied = rounded = others = 0
+    for base, versions, ours, theirs in results(
+        method, parameters, weighted, n, seed, BF16,
+    ):
+        differ = ours.astype(BF16).view('u2') != theirs.astype(BF16).view('u2')
+        near = abs(ours - theirs) <= CLOSE
+        ties = on_threshold(method, parameters, base, versions)
+        rounded += int((differ & near).sum())
+        tied += int((differ & ~near & ties).sum())
+        others += int((differ & ~near & ~ties).sum())
+    return tied, rounded, others
+
+
+def on_threshold(
+    method: str, parameters: dict[str, Any], base: Any, versions: list[Any],
+) -> Any:
+    """Where a change is as large as others of which some are kept and some dropped."""
+    found = numpy.zeros(base.shape, bool)
+    density = parameters.get('density', parameters.get('select_topk', 1.0))
+    if density == 1.0 and 'gamma' not in parameters and method != 'breadcrumbs':
+        return found
+    deltas = [x - base for x in versions]
+    if method == 'sce':     # by variances, which float32 rounds
+        spread = numpy.var(numpy.array(deltas, 'f8'), axis=0)
+        edge = numpy.sort(spread.reshape(-1))[::-1][int(density * spread.size) - 1]
+        return abs(spread - edge) <= 1e-5 * edge
+    for size in (abs(delta) for delta in deltas):
+        ordered = numpy.sort(size.reshape(-1))[::-1]
+        kept = int(density * size.size)
+        top = int(parameters.get('gamma', 0.01) * size.size)
+        for rank in (kept, top, top + kept, size.size - top):
+            if 0 < rank < size.size and 'breadcrumbs' in method or rank == kept:
+                near = ordered[max(0, rank - 1):rank + 1]
+                found |= numpy.isin(size, near)
+    return found
+
+
+def report_bf16() -> int:
     failed = 0
+    for method, parameters, weighted, tolerance in configurations():
+        for n in (2, 3) if method not in (*OURS_IS_BASE, 'nuslerp') else (2,):
+            tied, rounded, others = compare_bf16(method, parameters, weighted, n, n)
+            bad = others > (100 if method == 'arcee_fusion' else 0)
+            bad |= tolerance == EXACT and rounded > 0
+            failed += bad
+            print(f'{"BAD " if bad else "ok  "}bf16 {method} {n} versions {parameters}:'
+                  f' {tied} threshold ties, {rounded} rounding ties, {others} others')
+    return failed
+
+
+def main() -> int:
+    failed = report_bf16()
     for method, parameters, weighted, tolerance in configurations():
         for n in (2, 3) if method not in (*OURS_IS_BASE, 'nuslerp') else (2,):
             different, most = compare(method, parameters, weighted, n, seed=n)

@@ -18,6 +18,7 @@ from git_model_driver.merging.methods import dare_ties
 from git_model_driver.merging.methods import della
 from git_model_driver.merging.methods import della_linear
 from git_model_driver.merging.methods import fisher
+from git_model_driver.merging.methods import foreign
 from git_model_driver.merging.methods import karcher
 from git_model_driver.merging.methods import linear
 from git_model_driver.merging.methods import model_stock
@@ -42,7 +43,6 @@ METHODS: dict[str, Method] = {
 }
 # These take a side as it is, or none.
 PICKS = ('ours', 'theirs', 'base', 'conflict')
-_GROUP = 'git_model_driver.methods'
 
 
 def names() -> Iterable[str]:
@@ -67,10 +67,7 @@ _others_used: dict[str, Method] = {}
 
 @cache
 def _of_another_package(name: str) -> Method | None:
-    from importlib.metadata import entry_points  # it reads the disk
-
-    for found in entry_points(group=_GROUP, name=name):
-        method = cast(Method, found.load())
+    method = foreign.find(name)
+    if method is not None:
         _others_used[name] = method
-        return method
-    return None
+    return method

@@ -60,6 +60,10 @@ class Operands(Protocol):
         """A pass over all values, in order; there may be any number of passes."""
 
 
+class MethodFailed(ValueError):
+    """A method did not do what it is for."""
+
+
 class Parameter(NamedTuple):
     """What a key of a rule may say for a method.
 

@@ -1,0 +1,96 @@
+"""Methods of other packages, found by their entry points."""
+from __future__ import annotations
+
+import os
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.testing.repository import Repo
+
+MEDIAN = '''\
+NAME = 'farthest'
+NEEDS_BASE = True
+VERSIONS = 2
+PARAMETERS = {}
+
+
+def plan(operands, parameters):
+    """Of each element the version that went farther from base."""
+    import numpy
+
+    def combine(block):
+        ours, theirs = block.versions
+        near = abs(theirs - block.base) < abs(ours - block.base)
+        return numpy.where(near, ours, theirs)
+
+    return combine
+'''
+M = 'm.safetensors'
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python of its own that has all of this one's packages, and another."""
+    folder = tmp_path_factory.mktemp('other')
+    venv.create(folder, symlinks=True)
+    site = Path(sysconfig.get_path('purelib', vars={'base': str(folder)}))
+    here = [sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), str(ROOT)]
+    (site / 'here.pth').write_text(''.join(f'{path}\n' for path in here))
+    for name in ('git-model', 'git-merge-model'):
+        text = (Path(sysconfig.get_path('scripts')) / name).read_text()
+        script = folder / 'bin' / name
+        script.write_text(f'#!{folder}/bin/python\n{text.partition(chr(10))[2]}')
+        script.chmod(0o755)
+    info = site / 'farthest-1.0.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text(
+        'Metadata-Version: 2.1\nName: farthest\nVersion: 1\n',
+    )
+    (info / 'entry_points.txt').write_text(
+        '[git_model_driver.methods]\nfarthest = farthest\n',
+    )
+    return folder
+
+
+@pytest.fixture
+def package(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the other package, whose programs Git finds first."""
+    path = f'{environment / "bin"}{os.pathsep}{os.environ["PATH"]}'
+    monkeypatch.setenv('PATH', path)
+    monkeypatch.setenv('PYTHONDONTWRITEBYTECODE', '1')
+    return Path(sysconfig.get_path('purelib', vars={'base': str(environment)}))
+
+
+def test_a_method_of_another_package_merges(repo: Repo, package: Path) -> None:
+    (package / 'farthest.py').write_text(MEDIAN)
+    repo.diverge({'x': [0, 0, 9]}, {'x': [1, -5, 9]}, {'x': [3, 2, 9]})
+    said = repo.run('git', '-c', 'model.merge=farthest', 'merge', 'topic').err
+    assert said.startswith(f'{M}: 1 by farthest\n')
+    assert repo.load() == {'x': [3, -5, 9]}
+    assert 'farthest' in repo.git('log', '-1', '--format=%(trailers:key=Model-Merge)')
+
+
+@pytest.mark.parametrize(('source', 'reason'), [
+    ('raise RuntimeError("no licence")', 'no licence'),
+    ('import does_not_exist', "No module named 'does_not_exist'"),
+    ('NAME = "farthest"', "has no attribute 'NEEDS_BASE'"),
+    (MEDIAN.replace('    import numpy', '    {}["gone"]'), 'gone'),
+    (MEDIAN.replace('ours, theirs = block', 'ours, = block'), 'too many values'),
+    (MEDIAN.replace('return numpy.where(near, ours, theirs)', 'return None'), ''),
+    (MEDIAN.replace('ours, theirs)', 'ours, theirs)[:1]'), ''),
+])
+def test_a_broken_one_is_a_conflict_and_no_traceback(
+    repo: Repo, package: Path, source: str, reason: str,
+) -> None:
+    (package / 'farthest.py').write_text(source)
+    repo.diverge({'x': [0, 0, 9]}, {'x': [1, -5, 9]}, {'x': [3, 2, 9]})
+    done = repo.run('git', '-c', 'model.merge=farthest', 'merge', 'topic', code=1)
+    assert 'Traceback' not in done.err
+    assert 'farthest' in done.err and reason in done.err
+    assert repo.status() == f'UU {M}\n'
+    repo.git('merge', '--abort')
+    assert repo.load() == {'x': [1, -5, 9]}
