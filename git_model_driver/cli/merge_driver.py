@@ -5,6 +5,7 @@ Run by git, as merge.model.driver. Exit code 0: settled, 1: conflicts.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.filters.filter import Filter
+from git_model_driver.git import run as run_git
 from git_model_driver.merging import driver
 from git_model_driver.merging import record
 from git_model_driver.merging.conflicts import Labels
@@ -37,12 +39,14 @@ def run(args: argparse.Namespace) -> int:
         return 0 if replayed else 1
     with Filter() as filter_:
         try:
-            for side in call[:3]:
+            given = [
                 _as_manifest(side, args.path, filter_)
+                for side in (call.base, call.ours, call.theirs)
+            ]
             if args.virtual:
                 driver.run_virtual(call, filter_.store)
                 return 0
-            outcome = driver.run(call, filter_.store)
+            outcome = driver.run(call, filter_.store, given)
         except BaseException as e:
             # Whatever it is: ours must not stay there as if it were the result.
             driver.fall_back(call)
@@ -71,10 +75,16 @@ def _labels(args: argparse.Namespace) -> Labels:
     return Labels(size=size)
 
 
-def _as_manifest(side: Path, path: str, filter_: Filter) -> None:
-    """A side that was committed raw, without the filter, is cleaned now."""
+def _as_manifest(side: Path, path: str, filter_: Filter) -> bytes | str:
+    """Make a manifest of a side; returns what git has: its content, or its oid.
+
+    One that was committed raw, without the filter, is cleaned now.
+    """
     with open(side, 'rb') as file:
         head = file.read(64)
-    if head and not manifests.is_manifest(head):
-        manifest = filter_.take_apart(side, path)
-        side.write_bytes(manifests.serialize(manifest).encode())
+    if not head or manifests.is_manifest(head):
+        return side.read_bytes()
+    blob = run_git.text('hash-object', '--no-filters', '--', os.path.abspath(side))
+    manifest = filter_.take_apart(side, path)
+    side.write_bytes(manifests.serialize(manifest).encode())
+    return blob

@@ -80,8 +80,11 @@ class Desk:
     def choose(self, name: str) -> Choice:
         return self.room.rules.choose(name)
 
+    def weights(self, name: str) -> list[Fraction]:
+        return self._weights_of(self.choose(name))
+
     def shares(self, name: str) -> tuple[Fraction, ...]:
-        weights = self._weights_of(self.choose(name))
+        weights = self.weights(name)
         if sum(weights) == 0:
             raise Unsettled('the weights sum to 0')
         return tuple(weight / sum(weights) for weight in weights)

@@ -15,6 +15,7 @@ from typing import Optional
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.git import operation
+from git_model_driver.git.sides import Blob
 from git_model_driver.merging import conflicts
 from git_model_driver.merging import fisher
 from git_model_driver.merging import siblings
@@ -50,17 +51,19 @@ class Outcome(NamedTuple):
     text: Optional[str] = None  # of the merged manifest, if nothing is open
 
 
-def run(call: Call, store: Store) -> Outcome:
-    """Merge as the rules say, write the result."""
+def run(call: Call, store: Store, given: Sequence[Blob]) -> Outcome:
+    """Merge as the rules say, write the result.
+
+    ``given`` is what git has of base, ours and theirs: contents or oids.
+    """
     for side, other in (('ours', 'theirs'), ('theirs', 'ours')):
         if getattr(call, side).stat().st_size == 0:
             reason = f'emptied in {side}, changed in {other}'
             fall_back(call, reason)
             return Outcome({'the whole file': reason}, {})
-    blobs = [side.read_bytes() for side in (call.base, call.ours, call.theirs)]
     versions = read_versions(call)
     rules = fisher.rules_for(call.path, load(operation.current(call.path)))
-    beside = siblings.find(call.path, blobs)
+    beside = siblings.find(call.path, given)
     means = Means(rules, store, beside, fisher.find(rules, beside, 2, call.path))
     merged = merge(versions, means)
     if merged.reasons:

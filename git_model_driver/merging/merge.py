@@ -12,6 +12,7 @@ from git_model_driver.core.model import Blob
 from git_model_driver.core.model import Entry
 from git_model_driver.core.model import Manifest
 from git_model_driver.merging import layouts
+from git_model_driver.merging import notes
 from git_model_driver.merging import renames
 from git_model_driver.merging import ties
 from git_model_driver.merging.alignment import versions as alignment
@@ -198,6 +199,7 @@ def _merge_tensors(
             _take(unit, decision, versions.labels, merged)
     for job, settled in zip(jobs, settle_all(jobs, room)):
         _take_in(job, settled, merged)
+    merged.notes = notes.gathered(merged.notes)
     if means.scratch is not None:
         for entry in merged.tensors.values():
             if means.scratch.has_own(entry.oid):

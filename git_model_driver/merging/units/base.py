@@ -50,6 +50,9 @@ class Desk(Protocol):
 
     def choose(self, name: str) -> Choice: ...
 
+    def weights(self, name: str) -> list[Fraction]:
+        """The versions' weights, as the rules give them. Raises Unsettled."""
+
     def shares(self, name: str) -> tuple[Fraction, ...]:
         """The versions' weights, normalised."""
 

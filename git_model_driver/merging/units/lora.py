@@ -198,10 +198,7 @@ def _coefficients(name: str, n: int, desk: Desk) -> tuple[float, list[float]]:
             "'apply' and 'task_arithmetic' can, and 'lora = factors' takes any method",
         )
     values = complete(choice)
-    try:
-        weights = list(choice.weights(n))
-    except ValueError as e:
-        raise Unsettled(str(e)) from None
+    weights = desk.weights(name)
     total = sum(weights) if values['normalize'] else 1
     if not total:
         raise Unsettled('the weights sum to 0')
