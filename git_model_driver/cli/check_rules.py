@@ -24,6 +24,9 @@ from git_model_driver.git.operation import MERGE
 from git_model_driver.merging.classes import classify
 from git_model_driver.merging.rulefiles import load
 from git_model_driver.merging.rules import Rules
+from git_model_driver.merging.settle import way
+from git_model_driver.merging.units.registry import Unit
+from git_model_driver.merging.units.registry import find
 from git_model_driver.render import report
 
 
@@ -66,20 +69,22 @@ def _decided(
     entries: dict[str, Entry], rules: list[Rules], globs: list[str],
 ) -> Iterator[dict[str, Any]]:
     rules = [each.for_names(entries) for each in rules]
+    units = {name: unit for unit in find({}, [entries]) for name in unit.names}
     for name, entry in entries.items():
         if globs and not any(fnmatch.fnmatchcase(name, glob) for glob in globs):
             continue
         yield {
             'name': name, 'class': classify(entry),
-            'merge': _choice(name, rules[0]), 'apply': _choice(name, rules[1]),
+            'merge': _choice(units[name], entry, rules[0]),
+            'apply': _choice(units[name], entry, rules[1]),
         }
 
 
-def _choice(name: str, rules: Rules) -> dict[str, Any]:
-    choice = rules.choose(name)
+def _choice(unit: Unit, entry: Entry, rules: Rules) -> dict[str, Any]:
+    choice = rules.choose(entry.name)
     said = {**choice.parameters, **choice.options}
     return {
-        'method': choice.method,
+        'method': choice.method, 'way': way(unit, entry, choice),
         'parameters': {key: _text(value) for key, value in said.items()},
         'rule': choice.origin or None,
     }
@@ -95,6 +100,6 @@ def _text(value: Any) -> str:
 
 
 def _words(choice: dict[str, Any]) -> str:
-    said = [choice['method']]
+    said = [choice['way']]
     said += [f'{key}={value}' for key, value in choice['parameters'].items()]
     return ' '.join([*said, f'({choice["rule"] or "no rule"})'])

@@ -98,6 +98,21 @@ def _word(job: Job, choice: Choice) -> str:
     return handler(choice.options.get('class'), entry)[0]
 
 
+def way(unit: Unit, entry: Entry, choice: Choice) -> str:
+    """What settles a change of several versions: a method, or the way of its class."""
+    if choice.method in PICKS or (unit.settle is None and _by_method(entry, choice)):
+        return choice.method
+    kind = unit.kind if unit.settle else handler(choice.options.get('class'), entry)[0]
+    return f'as {kind}'
+
+
+def _by_method(entry: Entry, choice: Choice) -> bool:
+    kind, settle_class = handler(choice.options.get('class'), entry)
+    if settle_class is None:
+        return True
+    return entry.dtype in dtypes.FLOATS and _overruled(choice, kind)
+
+
 def _picked(job: Job, choice: Choice) -> Parts:
     """Take the side that the rule names, as it is; nothing where it has nothing."""
     if choice.method == 'conflict':

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 
+import numpy
+
 from tests.testing.repository import Repo
 
 M = 'm.safetensors'
@@ -62,3 +64,23 @@ def test_the_rule_that_decides_is_named(repo: Repo) -> None:
         'c  weight  merge ties weight=0.3 (.gitmodel:4)  '
         'apply apply weight=0.3 (no rule)\n'
     )
+
+
+def test_check_rules_says_the_way_of_a_class(repo: Repo) -> None:
+    repo.save(
+        M, **{'step': numpy.array(3), 'mask': numpy.array([True]), 'w': [1.0],
+              'bn.running_mean': [0.0], 'bn.running_var': [1.0],
+              'q.lora_A.weight': [[1.0, 2.0]], 'q.lora_B.weight': [[1.0], [2.0]]},
+    )
+    repo.git('add', '.')
+    lines = repo.git('model', 'check-rules', M).splitlines()
+    assert {line.split('  ')[0]: line.split('  ')[2] for line in lines} == {
+        'step': 'merge as counter (no rule)', 'mask': 'merge as mask (no rule)',
+        'w': 'merge linear (no rule)',
+        'bn.running_mean': 'merge as statistics (no rule)',
+        'bn.running_var': 'merge as statistics (no rule)',
+        'q.lora_A.weight': 'merge as product (no rule)',
+        'q.lora_B.weight': 'merge as product (no rule)',
+    }
+    ours = repo.git('-c', 'model.merge=ours', 'model', 'check-rules', M, 'step')
+    assert '  merge ours (' in ours

@@ -74,3 +74,19 @@ def test_without_a_tokenizer_it_is_a_conflict(grown: Repo) -> None:
     why = 'rows were added on several sides, and no tokenizer of all of them says'
     assert f'wte.weight: {why} which is which\n' in done.err
     assert grown.status() == 'M  llm/config.json\nUU llm/m.safetensors\n'
+
+
+def test_a_side_without_the_filter_has_a_tokenizer_too(grown: Repo) -> None:
+    grown.git('checkout', '-q', 'topic')
+    raw = (
+        '-c', 'filter.model.process=', '-c', 'filter.model.clean=',
+        '-c', 'filter.model.smudge=', '-c', 'filter.model.required=false',
+    )
+    grown.git(*raw, 'add', '--renormalize', '.')
+    grown.git(*raw, 'commit', '-q', '-m', 'raw')
+    assert grown.git('cat-file', '-s', 'topic:llm/m.safetensors') != (
+        grown.git('cat-file', '-s', 'main:llm/m.safetensors')
+    )
+    grown.git('checkout', '-q', '-f', 'main')
+    grown.git('merge', '-q', '--no-edit', 'topic')
+    assert found(grown) == MERGED
