@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -192,6 +193,12 @@ TWO = ['one', 'ours', 'two']      # "name" stays ours' when it is merged
 MERGED = ['base', 'ours', 'two']
 
 
+# Git 2.55 stashes the changes before HEAD is the other branch: that is known to nobody.
+VERSION = subprocess.run(('git', 'version'), capture_output=True, text=True).stdout
+SINCE_2_55 = tuple(map(int, VERSION.split()[2].split('.')[:2])) >= (2, 55)
+CARRIED = [['ours', '', 'ours']] if SINCE_2_55 else [['ours', 'two', '']]
+
+
 @pytest.mark.parametrize(('operation', 'expected'), [
     (lambda lab: lab.git('merge', '-q', '--no-edit', 'topic'), [MERGED]),
     (lambda lab: lab.git('merge', '-q', '--squash', 'topic'), [MERGED]),
@@ -217,7 +224,7 @@ MERGED = ['base', 'ours', 'two']
     (stash('apply', 'stash@{1}'), [['ours', 'newer', 'stashed']]),
     (stash('pop', '1'), [['ours', 'newer', 'stashed']]),
     (am, [['', 'ours', '']]),
-    (carry, [['ours', 'two', '']]),
+    (carry, CARRIED),
     (lambda lab: lab.git('merge-tree', '--write-tree', 'main', 'topic'), [MERGED]),
     (lambda lab: lab.git('merge-tree', '--write-tree', 'topic', 'main'),
      [['base', 'two', 'ours']]),
