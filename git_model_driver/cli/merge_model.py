@@ -133,7 +133,9 @@ def _models(
         if not merged.reasons:
             text = manifests.serialize(merged.manifest)
             index.put(path, text, octopus.mode_of(heads, path))
-            summary = report.trailer(merged.counts, 0, None, known.labels)
+            summary = report.trailer(
+                merged.counts, 0, merged.sample.outcome(), known.labels,
+            )
             record.note(path, text, summary)
     if conflicts:
         return _refuse('models are in conflict')
@@ -143,7 +145,9 @@ def _models(
 
 
 def _say(path: str, merged: Merged, labels: Sequence[str]) -> None:
-    lines = report.merged(path, merged.counts, {}, merged.notes, None, labels)
+    lines = report.merged(
+        path, merged.counts, {}, merged.notes, merged.sample.outcome(), labels,
+    )
     lines += [f'  {name}: {why}' for name, why in merged.reasons.items()]
     for line in lines:
         print(words.printable(line), file=sys.stderr)

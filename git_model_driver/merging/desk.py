@@ -76,6 +76,7 @@ class Desk:
         self.note = self.notes.append
         self.methods: list[str] = []
         self.sample = Sample()
+        self._sampled: Sequence[int] = members      # in the order that is merged
 
     def choose(self, name: str) -> Choice:
         return self.room.rules.choose(name)
@@ -109,9 +110,14 @@ class Desk:
         )
         entries.check(base, versions)
         weights = self._weights(choice, method, len(versions))
+        self._sampled = self.members if len(self.members) == len(versions) else (
+            range(len(versions))    # casts leave some out
+        )
         if trait(method, 'SYMMETRIC') and len(versions) > 2:
-            pairs = sorted(zip(versions, weights), key=lambda pair: pair[0].oid)
-            versions, weights = [p[0] for p in pairs], [p[1] for p in pairs]
+            order = sorted(range(len(versions)), key=lambda i: versions[i].oid)
+            versions = [versions[i] for i in order]
+            weights = [weights[i] for i in order]
+            self._sampled = [self._sampled[i] for i in order]
         operands = [tensors.of_entry(entry, self.store) for entry in versions]
         old = tensors.of_entry(base, self.store) if base else None
         wanted = method.NEEDS_BASE or complete(choice).get('use-base')
@@ -203,7 +209,7 @@ class Desk:
             seen = self._seen(i, block, watch, values)
             merged = _quietly(combine, block, choice.method)
             if seen is not None:
-                self.sample.add(*seen, merged, len(like.shape) > 1)
+                self._take_sample(*seen, merged, len(like.shape) > 1)
             result = tensors.finished(merged, like.dtype, ours, agreed)
             yield numbers.as_bytes(result, like.dtype, endian)
 
@@ -217,18 +223,28 @@ class Desk:
     @staticmethod
     def _seen(
         i: int, block: Block, watch: Iterator[Any] | None, values: Values,
-    ) -> Optional[tuple[Any, Any, Any]]:
-        """Copies of two versions' values in a sampled block; methods may change it."""
-        if i % sanity.EVERY or len(values.versions) != 2:
+    ) -> Optional[tuple[Any, list[Any]]]:
+        """Copies of the versions' values in a sampled block; methods may change it."""
+        n = len(values.versions)
+        if i % sanity.EVERY or n < 2 or block.versions[0].dtype.kind == 'c':
             return None
         if block.base is not None:
             base = block.base.copy()
         else:
             base = next(watch, None) if watch is not None else None
-        ours, theirs = (array.copy() for array in block.versions[:2])
-        if base is None or len(base) != len(ours) or ours.dtype.kind == 'c':
-            return (None, ours, theirs) if ours.dtype.kind != 'c' else None
-        return base, ours, theirs
+        versions = [array.copy() for array in block.versions[:n]]
+        if base is None or len(base) != len(versions[0]):
+            return None, versions
+        return base, versions
+
+    def _take_sample(
+        self, base: Any, versions: list[Any], result: Any, wide: bool,
+    ) -> None:
+        if len(self.room.labels) > 2:
+            numbered = dict(zip(self._sampled, versions))
+            self.sample.add_many(base, numbered, result, wide)
+        else:
+            self.sample.add(base, versions[0], versions[1], result, wide)
 
 
 def _quietly(combine: Combine, block: Block, method: str) -> Any:

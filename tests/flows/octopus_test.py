@@ -231,3 +231,24 @@ def test_without_models_it_is_the_built_in_octopus(
             repo.git('reset', '-q', '--hard')
             repo.git('checkout', '-q', '-f', '-B', 'main', 'b0~1')
         assert outcomes[0] == outcomes[1]
+
+
+def test_the_numbers_are_of_all_pairs_of_versions(repo: Repo) -> None:
+    """Changes (2, 2), (2, -2), (2, 0), and of another tensor (1), none, (1)."""
+    names = branches(
+        repo, {'x': [3.0, 3.0], 'y': [2.0]}, {'x': [3.0, -1.0]},
+        {'x': [3.0, 1.0], 'y': [4.0]}, x=[1.0, 1.0], y=[1.0],
+    )
+    said = repo.run('git', 'merge', '-q', *names, '-m', 'all').err
+    deltas = numpy.array([[2, 2, 1], [2, -2, 0], [2, 0, 3]], 'f8')
+    norms = [float(numpy.sqrt((delta ** 2).sum())) for delta in deltas]
+    cosine = sum(
+        float(deltas[i] @ deltas[j]) / (norms[i] * norms[j])
+        for i, j in ((0, 1), (0, 2), (1, 2))
+    ) / 3
+    result = float(numpy.sqrt(4 + 0 + 4))
+    ratio = result / (sum(norms) / 3)
+    assert (
+        f'  cosine of the changes {cosine:.2f}, norm of the merged change {ratio:.2f} '
+        'times their mean, sign conflicts 33 %\n'
+    ) in said

@@ -80,7 +80,10 @@ def test_an_octopus_has_one(repo: Repo) -> None:
         repo.commit(name)
     repo.git('checkout', '-q', 'main')
     repo.git('merge', '-q', 'a', 'b', '-m', 'both')
-    assert message(repo) == f'both\n\nModel-Merge: {M}: 1 from a, 1 by linear'
+    assert message(repo) == (
+        f'both\n\nModel-Merge: {M}: 1 from a, 1 by linear; cosine of the changes 1.00, '
+        'norm of the merged change 1.00 times their mean, sign conflicts 0 %'
+    )
 
 
 def test_a_linked_worktree_keeps_its_own(repo: Repo, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from git_model_driver.merging import siblings
+from tests.testing.expected import git_version
 from tests.testing.repository import Git
 
 # A merge driver that notes what it finds out, and takes both sides' lines.
@@ -194,9 +194,9 @@ MERGED = ['base', 'ours', 'two']
 
 
 # Git 2.55 stashes the changes before HEAD is the other branch: that is known to nobody.
-VERSION = subprocess.run(('git', 'version'), capture_output=True, text=True).stdout
-SINCE_2_55 = tuple(map(int, VERSION.split()[2].split('.')[:2])) >= (2, 55)
-CARRIED = [['ours', '', 'ours']] if SINCE_2_55 else [['ours', 'two', '']]
+CARRIED = (
+    [['ours', '', 'ours']] if git_version() >= (2, 55) else [['ours', 'two', '']]
+)
 
 
 @pytest.mark.parametrize(('operation', 'expected'), [
