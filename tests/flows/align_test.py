@@ -171,6 +171,37 @@ def test_a_change_is_carried_over_to_a_model_of_other_order(repo: Repo) -> None:
         numpy.testing.assert_allclose(found[name], array + .25, rtol=1e-6, atol=1e-6)
 
 
+def test_several_heads_are_aligned_to_the_first(repo: Repo) -> None:
+    model = mlp(0, 7, 16, 3)
+    repo.save(M, **{n: a * 0 for n, a in model.items()})
+    repo.commit('base')
+    for seed, name in enumerate('abc'):
+        repo.git('checkout', '-q', '-b', name, 'main')
+        repo.save(M, **(shuffled(model, seed) if seed else model))
+        repo.commit(name)
+    repo.git('checkout', '-q', 'a')
+    said = repo.run('git', *ALIGN, 'merge', '-q', 'b', 'c', '-m', 'all').err
+    assert repo.load() == {n: model[n].tolist() for n in sorted(model)}
+    assert '  b aligned to HEAD: ' in said and '  c aligned to HEAD: ' in said
+
+
+def test_the_result_is_the_same_on_every_processor(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unrelated(repo, mlp(0, 20, 64, 40, 5), mlp(1, 20, 64, 40, 5))
+    digests = set()
+    for name, value in (
+        ('NOTHING', ''), ('OPENBLAS_CORETYPE', 'Nehalem'),
+        ('OPENBLAS_NUM_THREADS', '1'),
+        ('NPY_DISABLE_CPU_FEATURES', 'X86_V4 AVX512_SKX'),
+    ):
+        monkeypatch.setenv(name, value)
+        assert ' units moved, cosine ' in repo.run('git', *ALIGN, *MERGE).err
+        digests.add(repo.sha256(M))
+        repo.git('reset', '-q', '--hard', 'HEAD~')
+    assert len(digests) == 1
+
+
 def test_near_models_are_merged_near_both(repo: Repo) -> None:
     model, run, x = KINDS['mlp']
     made = numpy.random.default_rng(3)
