@@ -3,6 +3,8 @@
 ``BITS`` gives the width of one element. Words that start with ``<``, ``>`` or
 ``|`` are NumPy's own array-protocol strings (``|S3``, ``<U5``, ``<M8[ns]``) with
 their byte order in them. ``BYTES`` is a run of bytes that is no array of numbers.
+``BLOCKS`` are GGML's quantised types (ggml.h): so many elements of the last axis
+in so many bytes.
 """
 from __future__ import annotations
 
@@ -25,6 +27,15 @@ BITS = {
     'F8_E5M2FNUZ': 8, 'I16': 16, 'U16': 16, 'F16': 16, 'BF16': 16, 'I32': 32,
     'U32': 32, 'F32': 32, 'C64': 64, 'F64': 64, 'I64': 64, 'U64': 64,
     'C128': 128, 'BYTES': 8,
+}
+BLOCKS = {
+    'Q4_0': (32, 18), 'Q4_1': (32, 20), 'Q5_0': (32, 22), 'Q5_1': (32, 24),
+    'Q8_0': (32, 34), 'Q8_1': (32, 40), 'Q2_K': (256, 84), 'Q3_K': (256, 110),
+    'Q4_K': (256, 144), 'Q5_K': (256, 176), 'Q6_K': (256, 210), 'Q8_K': (256, 292),
+    'IQ2_XXS': (256, 66), 'IQ2_XS': (256, 74), 'IQ3_XXS': (256, 98),
+    'IQ1_S': (256, 50), 'IQ4_NL': (32, 18), 'IQ3_S': (256, 110), 'IQ2_S': (256, 82),
+    'IQ4_XS': (256, 136), 'IQ1_M': (256, 56), 'TQ1_0': (256, 54), 'TQ2_0': (256, 66),
+    'MXFP4': (32, 17), 'NVFP4': (64, 36), 'Q1_0': (128, 18),
 }
 _NUMPY = {
     'BOOL': 'bool', 'U8': 'uint8', 'I8': 'int8', 'I16': 'int16',
@@ -59,9 +70,14 @@ def element_bits(dtype: str) -> int | None:
 def byte_length(dtype: str, shape: Sequence[int]) -> int:
     """Bytes that an array of this dtype and shape takes in C order.
 
-    Raises FormatError for an unknown dtype and for a tensor that does not end
-    on a byte (F4 and F6 are packed).
+    Raises FormatError for an unknown dtype, for a tensor that does not end on a
+    byte (F4 and F6 are packed) and for rows that do not end on a block.
     """
+    if dtype in BLOCKS:
+        elements, nbytes = BLOCKS[dtype]
+        if not shape or shape[-1] % elements:
+            raise FormatError(f'{dtype} {format_shape(shape)} does not end on a block')
+        return math.prod(shape) // elements * nbytes
     bits = element_bits(dtype)
     if bits is None:
         raise FormatError(f"unknown dtype '{dtype}'")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Layout
+from git_model_driver.formats import gguf
 from git_model_driver.formats import npy
 from git_model_driver.formats import npz
 from git_model_driver.formats import safetensors
@@ -14,6 +15,7 @@ from git_model_driver.formats.base import read
 FORMATS: dict[str, Format] = {
     npy.NAME: npy,
     npz.NAME: npz,
+    gguf.NAME: gguf,
     safetensors.NAME: safetensors,
 }
 _HEAD = 64
