@@ -53,6 +53,37 @@ class Skeleton(NamedTuple):
         return sum(segment.length for segment in self.segments)
 
 
+class Builder:
+    """Collects the parts of a file in their order; what is literal runs together.
+
+    One file has one skeleton therefore, whether it was cut out or written anew.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0           # bytes of the file so far
+        self._segments: list[Segment] = []
+        self._literals = bytearray()
+
+    def add(self, part: Union[bytes, Slot, Crc32]) -> None:
+        if isinstance(part, bytes):
+            self._add_literal(part)
+            self.size += len(part)
+        else:
+            self._segments.append(part)
+            self.size += part.length
+
+    def _add_literal(self, data: bytes) -> None:
+        if self._segments and isinstance(self._segments[-1], Literal):
+            offset, length = self._segments[-1]
+            self._segments[-1] = Literal(offset, length + len(data))
+        elif data:
+            self._segments.append(Literal(len(self._literals), len(data)))
+        self._literals += data
+
+    def serialize(self) -> bytes:
+        return serialize(self._segments, bytes(self._literals))
+
+
 def serialize(segments: Iterable[Segment], literals: bytes) -> bytes:
     rows: list[list[object]] = []
     for segment in segments:

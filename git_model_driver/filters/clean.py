@@ -5,6 +5,7 @@ import struct
 import zlib
 from bisect import bisect_left
 from bisect import bisect_right
+from typing import Union
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import skeleton as skeletons
@@ -17,9 +18,8 @@ from git_model_driver.core.manifest import Blob
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
+from git_model_driver.core.skeleton import Builder
 from git_model_driver.core.skeleton import Crc32
-from git_model_driver.core.skeleton import Literal
-from git_model_driver.core.skeleton import Segment
 from git_model_driver.core.skeleton import Slot
 from git_model_driver.formats import opaque
 from git_model_driver.formats import registry
@@ -29,6 +29,7 @@ from git_model_driver.store.batch import pieces
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 
+Place = Union[Slot, Crc32]        # what is cut out
 _CRC = struct.Struct('<I')
 
 
@@ -97,22 +98,15 @@ def cut_out(source: FileSource, layout: Layout) -> bytes:
     stays the bytes it is.
     """
     places = _slots(layout) + _verified(source, layout)
-    segments: list[Segment] = []
-    literals = bytearray()
-    at = 0
+    builder = Builder()
     for offset, segment in sorted(places):
-        if offset > at:
-            segments.append(Literal(len(literals), offset - at))
-            literals += source[at:offset]
-        segments.append(segment)
-        at = offset + segment.length
-    if at < layout.size:
-        segments.append(Literal(len(literals), layout.size - at))
-        literals += source[at:layout.size]
-    return skeletons.serialize(segments, bytes(literals))
+        builder.add(source[builder.size:offset])
+        builder.add(segment)
+    builder.add(source[builder.size:layout.size])
+    return builder.serialize()
 
 
-def _slots(layout: Layout) -> list[tuple[int, Segment]]:
+def _slots(layout: Layout) -> list[tuple[int, Place]]:
     names: dict[Extent, str] = {}
     for tensor in sorted(layout.tensors, key=lambda t: words.natural_key(t.name)):
         if tensor.extent.length:
@@ -120,9 +114,9 @@ def _slots(layout: Layout) -> list[tuple[int, Segment]]:
     return [(e.offset, Slot(name, e.length)) for e, name in names.items()]
 
 
-def _verified(source: FileSource, layout: Layout) -> list[tuple[int, Segment]]:
+def _verified(source: FileSource, layout: Layout) -> list[tuple[int, Place]]:
     sums: dict[Extent, int] = {}
-    found: list[tuple[int, Segment]] = []
+    found: list[tuple[int, Place]] = []
     for kind, over, at in _separate(layout):
         if over not in sums:
             sums[over] = _crc32(source, over)

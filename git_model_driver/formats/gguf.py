@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from git_model_driver.core import dtype as dtypes
-from git_model_driver.core import skeleton as skeletons
 from git_model_driver.core import words
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Extent
@@ -19,8 +18,7 @@ from git_model_driver.core.layout import Layout
 from git_model_driver.core.layout import Tensor
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
-from git_model_driver.core.skeleton import Literal
-from git_model_driver.core.skeleton import Segment
+from git_model_driver.core.skeleton import Builder
 from git_model_driver.core.skeleton import Slot
 from git_model_driver.formats import ggufvalues
 from git_model_driver.formats.base import Extents
@@ -136,24 +134,25 @@ def rebuild(manifest: Manifest, extent: Extents) -> bytes:
     large = {n: e for n, e in manifest.tensors.items() if e.dtype == 'BYTES'}
     tensors = [manifest.tensors[n] for n in _in_order(manifest.tensors)
                if n not in large]
-    out = _Writer()
+    out = Builder()
     keys = _in_order((*manifest.meta, *large))
-    out.write(MAGIC + U32.pack(3) + U64.pack(len(tensors)) + U64.pack(len(keys)))
+    out.add(MAGIC + U32.pack(3) + U64.pack(len(tensors)) + U64.pack(len(keys)))
     for key in keys:
-        out.write(_string(key))
+        out.add(_string(key))
         if key in large:
-            out.slot(large[key])
+            out.add(_slot(large[key]))
         else:
-            out.write(ggufvalues.pack(manifest.meta[key]))
+            out.add(ggufvalues.pack(manifest.meta[key]))
     offset = 0
     for entry in tensors:
-        out.write(_header(entry, offset))
+        out.add(_header(entry, offset))
         offset = _aligned(offset + entry.nbytes, alignment)
     for entry in tensors:
-        out.align(alignment)
-        out.slot(entry)
-    out.align(alignment)
-    return skeletons.serialize(out.segments, bytes(out.literals))
+        out.add(_padding(out.size, alignment))
+        if entry.nbytes:
+            out.add(_slot(entry))
+    out.add(_padding(out.size, alignment))
+    return out.serialize()
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
@@ -161,6 +160,14 @@ def _in_order(names: Iterable[str]) -> list[str]:
     if len(set(ordered)) != len(ordered):
         raise FormatError('a key and a value of the metadata have one name')
     return ordered
+
+
+def _slot(entry: Entry) -> Slot:
+    return Slot(entry.name, entry.nbytes)
+
+
+def _padding(size: int, alignment: int) -> bytes:
+    return bytes(_aligned(size, alignment) - size)
 
 
 def _string(text: str) -> bytes:
@@ -177,26 +184,3 @@ def _header(entry: Entry, offset: int) -> bytes:
         _string(entry.name) + U32.pack(len(entry.shape)) + axes + kind
         + U64.pack(offset)
     )
-
-
-class _Writer:
-    """Collects the segments of a skeleton."""
-
-    def __init__(self) -> None:
-        self.segments: list[Segment] = []
-        self.literals = bytearray()
-        self._size = 0
-
-    def write(self, data: bytes) -> None:
-        if data:
-            self.segments.append(Literal(len(self.literals), len(data)))
-            self.literals += data
-            self._size += len(data)
-
-    def slot(self, entry: Entry) -> None:
-        if entry.nbytes:
-            self.segments.append(Slot(entry.name, entry.nbytes))
-            self._size += entry.nbytes
-
-    def align(self, alignment: int) -> None:
-        self.write(bytes(_aligned(self._size, alignment) - self._size))

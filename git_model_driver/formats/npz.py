@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterable
 
 from git_model_driver.core import dtype as dtypes
-from git_model_driver.core import skeleton as skeletons
 from git_model_driver.core import words
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Checksum
@@ -65,8 +64,7 @@ def rebuild(manifest: Manifest, extent: Extents) -> bytes:
             raise FormatError(f"two tensors would be '{member.file}' in the archive")
         files.add(member.file)
         archive.add(member)
-    archive.finish()
-    return skeletons.serialize(archive.segments, bytes(archive.literals))
+    return archive.finish()
 
 
 def _member(entry: Entry, extent: Extents) -> zipwrite.Member:

@@ -8,9 +8,8 @@ import struct
 from typing import NamedTuple
 from typing import Union
 
+from git_model_driver.core.skeleton import Builder
 from git_model_driver.core.skeleton import Crc32
-from git_model_driver.core.skeleton import Literal
-from git_model_driver.core.skeleton import Segment
 from git_model_driver.core.skeleton import Slot
 
 _DATE = 0x21        # 1980-01-01
@@ -38,75 +37,61 @@ class Member(NamedTuple):
 
 
 class Writer:
-    """Collects members, then gives the segments of the archive."""
+    """Collects members, then gives the skeleton of the archive."""
 
     def __init__(self) -> None:
-        self.segments: list[Segment] = []
-        self.literals = bytearray()
-        self._size = 0
+        self._archive = Builder()
         self._central: list[tuple[Member, int, Union[bytes, Crc32]]] = []
 
     def add(self, member: Member) -> None:
-        start = self._size
+        start = self._archive.size
         name, flags = _name(member)
         extra = struct.pack('<HHQQ', _ZIP64, 16, member.size, _stored(member))
         data_at = start + 30 + len(name) + len(extra)
         crc = _crc(member, data_at)
-        self._write(struct.pack(
+        self._archive.add(struct.pack(
             '<4sHHHHH', b'PK\3\4', _VERSION, flags, member.method, 0, _DATE,
         ))
-        self._write(crc)
-        self._write(struct.pack('<IIHH', _WIDE, _WIDE, len(name), len(extra)))
-        self._write(name + extra + member.head)
+        self._archive.add(crc)
+        self._archive.add(struct.pack('<IIHH', _WIDE, _WIDE, len(name), len(extra)))
+        self._archive.add(name + extra + member.head)
         if member.length:
-            self._write(Slot(member.name, member.length))
+            self._archive.add(Slot(member.name, member.length))
         self._central.append((member, start, crc))
 
-    def finish(self) -> None:
-        """Write the directory."""
-        directory_at = self._size
+    def finish(self) -> bytes:
+        """Write the directory; returns the skeleton."""
+        directory_at = self._archive.size
         for member, start, crc in self._central:
             self._write_central(member, start, crc)
-        end, count = self._size, len(self._central)
+        end, count = self._archive.size, len(self._central)
         length = end - directory_at
-        self._write(struct.pack(
+        self._archive.add(struct.pack(
             '<4sQHHIIQQQQ', b'PK\6\6', 44, _VERSION, _VERSION, 0, 0, count, count,
             length, directory_at,
         ))
-        self._write(struct.pack('<4sIQI', b'PK\6\7', 0, end, 1))
-        self._write(struct.pack(
+        self._archive.add(struct.pack('<4sIQI', b'PK\6\7', 0, end, 1))
+        self._archive.add(struct.pack(
             '<4sHHHHIIH', b'PK\5\6', 0, 0, min(count, 0xffff), min(count, 0xffff),
             min(length, _WIDE), min(directory_at, _WIDE), 0,
         ))
+        return self._archive.serialize()
 
     def _write_central(
         self, member: Member, start: int, crc: Union[bytes, Crc32],
     ) -> None:
         name, flags = _name(member)
         extra = struct.pack('<HHQQQ', _ZIP64, 24, member.size, _stored(member), start)
-        self._write(struct.pack(
+        self._archive.add(struct.pack(
             '<4sHHHHHH', b'PK\1\2', _VERSION | 3 << 8, _VERSION, flags, member.method,
             0, _DATE,
         ))
-        self._write(crc)
-        self._write(struct.pack(
+        self._archive.add(crc)
+        self._archive.add(struct.pack(
             '<IIHHHHHII', _WIDE, _WIDE, len(name), len(extra), 0, 0, 0,
             _REGULAR_FILE, _WIDE,
         ))
-        self._write(name + extra)
-
-    def _write(self, part: Union[bytes, Slot, Crc32]) -> None:
-        if isinstance(part, bytes):
-            if self.segments and isinstance(self.segments[-1], Literal):
-                offset, length = self.segments[-1]
-                self.segments[-1] = Literal(offset, length + len(part))
-            else:
-                self.segments.append(Literal(len(self.literals), len(part)))
-            self.literals += part
-            self._size += len(part)
-        else:
-            self.segments.append(part)
-            self._size += part.length
+        self._archive.add(name + extra)
 
 
 def _name(member: Member) -> tuple[bytes, int]:

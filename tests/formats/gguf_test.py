@@ -112,8 +112,10 @@ def test_what_is_written_anew_is_the_same_model(tmp_path: Path) -> None:
 
     skeleton = gguf.rebuild(manifest, extent)
     blob = Blob(vault.put(skeleton), len(skeleton))
+    written = manifest._replace(skeleton=blob)
     again = tmp_path / 'b.gguf'
-    again.write_bytes(vault.put_together(manifest._replace(skeleton=blob)))
+    again.write_bytes(vault.put_together(written))
+    assert vault.take_apart(again.read_bytes()) == written
     assert fields(again) == fields(path) and arrays(again) == arrays(path)
 
 
