@@ -17,6 +17,12 @@ _COMPLEX = ('C64', 'C128')
 _FOR_COMPLEX = ('linear', 'apply', 'task_arithmetic')
 
 
+def averages_added(choice: Choice) -> bool:
+    """Whether the options want tensors merged that both sides added."""
+    options = choice.options
+    return options.get('added') == 'average' or options.get('align') == 'permutation'
+
+
 def choose(
     choice: Choice, operation: str, entry: Entry | None, n: int, added: bool = False,
 ) -> tuple[Choice, Method]:
@@ -27,9 +33,7 @@ def choose(
     default = 'linear' if operation == 'merge' else 'apply'
     if choice.method in PICKS:
         choice = choice._replace(method=default)
-    averaged = 'average', 'permutation'
-    asked = (choice.options.get(key) in averaged for key in ('added', 'align'))
-    if added and not choice.explicit and any(asked):
+    if added and not choice.explicit and averages_added(choice):
         choice = _plain(choice, 'linear')
     if entry is not None and not choice.specific and _is_too_small(entry, choice):
         choice = _plain(choice, default)

@@ -209,7 +209,9 @@ class Desk:
             seen = self._seen(i, block, watch, values)
             merged = _quietly(combine, block, choice.method)
             if seen is not None:
-                self._take_sample(*seen, merged, len(like.shape) > 1)
+                base, versions = seen
+                numbered = dict(zip(self._sampled, versions))
+                self.sample.add(base, numbered, merged, len(like.shape) > 1)
             result = tensors.finished(merged, like.dtype, ours, agreed)
             yield numbers.as_bytes(result, like.dtype, endian)
 
@@ -236,15 +238,6 @@ class Desk:
         if base is None or len(base) != len(versions[0]):
             return None, versions
         return base, versions
-
-    def _take_sample(
-        self, base: Any, versions: list[Any], result: Any, wide: bool,
-    ) -> None:
-        if len(self.room.labels) > 2:
-            numbered = dict(zip(self._sampled, versions))
-            self.sample.add_many(base, numbered, result, wide)
-        else:
-            self.sample.add(base, versions[0], versions[1], result, wide)
 
 
 def _quietly(combine: Combine, block: Block, method: str) -> Any:

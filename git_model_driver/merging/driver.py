@@ -17,7 +17,6 @@ from git_model_driver.core.manifest import Manifest
 from git_model_driver.git import operation
 from git_model_driver.git.sides import Blob
 from git_model_driver.merging import conflicts
-from git_model_driver.merging import fisher
 from git_model_driver.merging import siblings
 from git_model_driver.merging.conflicts import Labels
 from git_model_driver.merging.merge import Merged
@@ -27,6 +26,7 @@ from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.sanity import Sanity
 from git_model_driver.merging.versions import Means
 from git_model_driver.merging.versions import Versions
+from git_model_driver.merging.versions import means_for
 from git_model_driver.store.objects import Store
 
 
@@ -62,9 +62,8 @@ def run(call: Call, store: Store, given: Sequence[Blob]) -> Outcome:
             fall_back(call, reason)
             return Outcome({'the whole file': reason}, {})
     versions = read_versions(call)
-    rules = fisher.rules_for(call.path, load(operation.current(call.path)))
-    beside = siblings.find(call.path, given)
-    means = Means(rules, store, beside, fisher.find(rules, beside, 2, call.path))
+    rules = load(operation.current(call.path))
+    means = means_for(call.path, rules, store, siblings.find(call.path, given), 2)
     merged = merge(versions, means)
     if merged.reasons:
         text = conflicts.render(merged, versions, call.labels)

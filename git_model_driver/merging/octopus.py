@@ -7,13 +7,12 @@ from typing import NamedTuple
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.model import Manifest
 from git_model_driver.git import run
-from git_model_driver.merging import fisher
 from git_model_driver.merging.merge import Merged
 from git_model_driver.merging.merge import merge
 from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.siblings import Siblings
-from git_model_driver.merging.versions import Means
 from git_model_driver.merging.versions import Versions
+from git_model_driver.merging.versions import means_for
 from git_model_driver.store.objects import Store
 
 
@@ -39,9 +38,7 @@ def merge_model(path: str, heads: Heads, rules: Rules, store: Store) -> Merged:
     )
     commits = [heads.base, *(heads.commits[i] for i in kept)]
     beside = Siblings.of(commits, path)
-    rules = fisher.rules_for(path, rules)
-    found = fisher.find(rules, beside, len(kept), path)
-    return merge(versions, Means(rules, store, beside, found))
+    return merge(versions, means_for(path, rules, store, beside, len(kept)))
 
 
 def _manifest(commit: str | None, path: str) -> Manifest | None:

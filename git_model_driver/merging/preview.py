@@ -10,13 +10,12 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.model import Manifest
 from git_model_driver.git import attributes
 from git_model_driver.git import run
-from git_model_driver.merging import fisher
 from git_model_driver.merging.merge import Merged
 from git_model_driver.merging.merge import merge
 from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.siblings import Siblings
-from git_model_driver.merging.versions import Means
 from git_model_driver.merging.versions import Versions
+from git_model_driver.merging.versions import means_for
 from git_model_driver.store.objects import Store
 
 
@@ -57,9 +56,7 @@ def preview(
         versions = _versions(sides, path)
         if versions is not None:
             beside = Siblings.of(sides, path)
-            own = fisher.rules_for(path, rules)
-            found = fisher.find(own, beside, 2, path)
-            means = Means(own, store, beside, found)
+            means = means_for(path, rules, store, beside, 2)
             merged = merge(versions, means, keep=False)
             yield Preview(path, versions, merged)
 

@@ -32,45 +32,19 @@ class Sample:
     """Sums over the sampled blocks of any number of tensors, in float64."""
 
     def __init__(self) -> None:
-        self.ours = self.theirs = self.result = self.product = 0.0
+        self.result = 0.0
         self.both = self.opposite = 0
-        self.weights_ours = self.weights_theirs = self.weights_product = 0.0
-        # Of more than two versions: by pairs of their indices, (i, i) for squares.
+        # By pairs of the versions' indices, (i, i) for squares.
         self.products: defaultdict[tuple[int, int], float] = defaultdict(float)
         self.weights: defaultdict[tuple[int, int], float] = defaultdict(float)
 
-    def add(self, base: Any, ours: Any, theirs: Any, result: Any, wide: bool) -> None:
-        """Take in a block; base None where there is none here; ``wide``: a matrix."""
-        import numpy
-
-        with numpy.errstate(all='ignore'):
-            self._add(base, ours, theirs, result, wide)
-
-    def _add(self, base: Any, ours: Any, theirs: Any, result: Any, wide: bool) -> None:
-        import numpy
-
-        ours, theirs = ours.astype('float64'), theirs.astype('float64')
-        if wide:
-            self.weights_ours += numbers.tree_sum(ours * ours)
-            self.weights_theirs += numbers.tree_sum(theirs * theirs)
-            self.weights_product += numbers.tree_sum(ours * theirs)
-        if base is None:
-            return
-        base = numpy.nan_to_num(base.astype('float64'), posinf=0, neginf=0)
-        ours, theirs = ours - base, theirs - base
-        moved = result.astype('float64') - base
-        self.ours += numbers.tree_sum(ours * ours)
-        self.theirs += numbers.tree_sum(theirs * theirs)
-        self.result += numbers.tree_sum(moved * moved)
-        product = ours * theirs
-        self.product += numbers.tree_sum(product)
-        self.both += int((product != 0).sum())
-        self.opposite += int((product < 0).sum())
-
-    def add_many(
+    def add(
         self, base: Any, versions: Mapping[int, Any], result: Any, wide: bool,
     ) -> None:
-        """The same for any number of versions, by their indices."""
+        """Take in a block of versions, by their indices.
+
+        ``base`` is None where there is none here; ``wide``: a block of a matrix.
+        """
         import numpy
 
         with numpy.errstate(all='ignore'):
@@ -104,11 +78,7 @@ class Sample:
 
         Those of two trainings from different random beginnings do.
         """
-        norms = math.sqrt(self.weights_ours) * math.sqrt(self.weights_theirs)
-        found = _cosines(self.weights)
-        if 0 < norms < math.inf:
-            found.append(self.weights_product / norms)
-        least = min(found, default=1.0)
+        least = min(_cosines(self.weights), default=1.0)
         if least >= _UNRELATED:
             return None
         return (
@@ -119,22 +89,12 @@ class Sample:
 
     def outcome(self) -> Sanity | None:
         """The numbers; None where no tensor was sampled against a base."""
-        if self.products:
-            return self._of_many()
-        ours, theirs = math.sqrt(self.ours), math.sqrt(self.theirs)
-        if not ours or not theirs or not math.isfinite(ours * theirs * self.result):
-            return None
-        return Sanity(
-            self.product / (ours * theirs),
-            math.sqrt(self.result) / ((ours + theirs) / 2),
-            self.opposite / self.both if self.both else 0.0,
-        )
-
-    def _of_many(self) -> Sanity | None:
         cosines = _cosines(self.products)
         norms = [math.sqrt(s) for (i, j), s in self.products.items() if i == j]
+        if not cosines:
+            return None
         mean = math.fsum(norms) / len(norms)
-        if not cosines or not math.isfinite(mean * self.result):
+        if not math.isfinite(mean * self.result):
             return None
         return Sanity(
             math.fsum(cosines) / len(cosines), math.sqrt(self.result) / mean,

@@ -12,6 +12,7 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.model import Entry
+from git_model_driver.merging import applicable
 from git_model_driver.merging import casts
 from git_model_driver.merging.desk import Desk
 from git_model_driver.merging.desk import Room
@@ -152,8 +153,7 @@ def _case(job: Job, choice: Choice, desk: Desk) -> Case:
     for name in job.unit.names:
         _check_present(name, job, members, desk)
         if name not in job.base and not (
-            choice.explicit or choice.options.get('added') == 'average'
-            or choice.options.get('align') == 'permutation'
+            choice.explicit or applicable.averages_added(choice)
         ):
             entries = [job.sides[i][name] for i in members]
             raise Unsettled(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from typing import Optional
 
 from git_model_driver.core.model import Manifest
+from git_model_driver.merging import fisher
 from git_model_driver.merging.fisher import Fisher
 from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.units.base import Siblings
@@ -52,3 +53,11 @@ class Means(NamedTuple):
     siblings: Siblings = Nothing()
     fisher: Optional[Fisher] = None
     scratch: Optional[Store] = None     # has the tensors that were made for the merge
+
+
+def means_for(
+    path: str, rules: Rules, store: Store, siblings: Siblings, n: int,
+) -> Means:
+    """What a merge of n versions of the file at ``path`` works with."""
+    rules = fisher.rules_for(path, rules)
+    return Means(rules, store, siblings, fisher.find(rules, siblings, n, path))

@@ -64,21 +64,6 @@ def _is_place(said: Any) -> bool:
     return said[1] >= 0 and all(n > 0 for n in said[2:])
 
 
-def serialize(spec: Spec) -> str:
-    """What ``parse`` reads, a line for each place."""
-    groups = [
-        f'  {json.dumps(name)}: [\n    '
-        + ',\n    '.join(json.dumps(_short(place)) for place in places) + '\n  ]'
-        for name, places in spec.items()
-    ]
-    return '{\n' + ',\n'.join(groups) + '\n}\n' if groups else '{}\n'
-
-
-def _short(place: Place) -> list[object]:
-    kept = 4 if place.repeat > 1 else 3 if place.block > 1 else 2
-    return list(place[:kept])
-
-
 def units(spec: Spec, shapes: Shapes) -> dict[str, int]:
     """How many units each group has. Raises AlignmentError where shapes disagree."""
     seen: set[tuple[str, int]] = set()
