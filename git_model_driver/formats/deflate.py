@@ -1,4 +1,4 @@
-"""Raw DEFLATE streams (RFC 1951), in pieces of bounded size."""
+"""DEFLATE streams, raw (RFC 1951) or with zlib's frame (1950), in bounded pieces."""
 from __future__ import annotations
 
 import zlib
@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from git_model_driver.core.errors import FormatError
 
 PIECE = 1 << 20
+RAW, FRAMED = -15, 15
 
 
-def inflated(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+def inflated(
+    chunks: Iterable[bytes | memoryview], frame: int = RAW,
+) -> Iterator[bytes]:
     """What a stream holds. Raises FormatError for a damaged one, or one cut off.
 
     Whoever takes the pieces bounds how many: a stream may hold 1000 times its size.
     """
-    inflate = zlib.decompressobj(-15)
+    inflate = zlib.decompressobj(frame)
     try:
         for chunk in chunks:
             yield from _all_of(inflate, bytes(chunk))

@@ -10,11 +10,15 @@ from git_model_driver.formats import safetensors
 from git_model_driver.formats.base import Format
 from git_model_driver.formats.base import Source
 from git_model_driver.formats.base import read
+from git_model_driver.formats.hdf5 import format as hdf5
+from git_model_driver.formats.keras import archive as keras
 
 # Told apart by their first bytes; the first that can read the file has it.
 FORMATS: dict[str, Format] = {
     npy.NAME: npy,
+    keras.NAME: keras,
     npz.NAME: npz,
+    hdf5.NAME: hdf5,
     gguf.NAME: gguf,
     safetensors.NAME: safetensors,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from itertools import chain
+from typing import Union
 
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core.errors import FormatError
@@ -12,6 +13,8 @@ from git_model_driver.formats import deflate
 from git_model_driver.formats import npy
 
 _LARGEST_ELEMENT = 16       # bytes; pieces hold whole elements
+_LARGEST_SHUFFLED = 1 << 27
+Chunks = Iterable[Union[bytes, memoryview]]
 
 
 def decoded(
@@ -25,20 +28,17 @@ def decoded(
     encoding = dict(entry.extra).get('encoding')
     if encoding is None:
         yield from chunks
-    elif encoding == 'deflate':
-        yield from _inflated(entry, chunks)
-    else:
+    elif encoding not in _DECODERS:
         raise FormatError(f"the encoding '{encoding}' is not known here")
+    else:
+        yield from _exactly(entry, _DECODERS[encoding](entry, chunks))
 
 
-def _inflated(
-    entry: Entry, chunks: Iterable[bytes | memoryview],
-) -> Iterator[bytes]:
+def _exactly(entry: Entry, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces in whole elements, once they are known to be as many as expected."""
     expected = dtypes.byte_length(entry.dtype, entry.shape)
-    pieces = deflate.inflated(chunks)
-    first = b'' if entry.dtype == 'BYTES' else _without_header(pieces)
     rest, given = b'', 0
-    for piece in chain([first], pieces):
+    for piece in pieces:
         rest += piece
         whole = len(rest) - len(rest) % _LARGEST_ELEMENT
         given += whole
@@ -49,6 +49,37 @@ def _inflated(
     if given + len(rest) != expected:
         raise FormatError(f"'{entry.name}' has another length than its shape says")
     yield rest
+
+
+def _of_npy(entry: Entry, chunks: Chunks) -> Iterator[bytes]:
+    """A compressed .npy, or a compressed run of bytes."""
+    pieces = deflate.inflated(chunks)
+    first = b'' if entry.dtype == 'BYTES' else _without_header(pieces)
+    return chain([first], pieces)
+
+
+def _of_zlib(entry: Entry, chunks: Chunks) -> Iterator[bytes]:
+    return deflate.inflated(chunks, deflate.FRAMED)
+
+
+def _of_shuffled(entry: Entry, chunks: Chunks) -> Iterator[bytes]:
+    """HDF5's shuffle filter: all first bytes of the elements, all second ones, …"""
+    import numpy
+
+    expected = dtypes.byte_length(entry.dtype, entry.shape)
+    planes = b''
+    for piece in deflate.inflated(chunks, deflate.FRAMED):
+        planes += piece
+        if len(planes) > min(expected, _LARGEST_SHUFFLED):
+            raise FormatError(f"'{entry.name}' is longer than its shape says")
+    width = dtypes.byte_length(entry.dtype, (1,))
+    if len(planes) % width:
+        raise FormatError(f"'{entry.name}' does not end on an element")
+    bytewise = numpy.frombuffer(planes, 'u1').reshape(width, -1)
+    yield bytewise.T.tobytes()
+
+
+_DECODERS = {'deflate': _of_npy, 'zlib': _of_zlib, 'shuffle-zlib': _of_shuffled}
 
 
 def _without_header(pieces: Iterator[bytes]) -> bytes:
