@@ -12,12 +12,16 @@ from git_model_driver.formats.base import Source
 from git_model_driver.formats.base import read
 from git_model_driver.formats.hdf5 import format as hdf5
 from git_model_driver.formats.keras import archive as keras
+from git_model_driver.formats.pytorch import archive as pytorch
+from git_model_driver.formats.pytorch import legacy as pytorch_legacy
 
 # Told apart by their first bytes; the first that can read the file has it.
 FORMATS: dict[str, Format] = {
     npy.NAME: npy,
     keras.NAME: keras,
+    pytorch.NAME: pytorch,
     npz.NAME: npz,
+    pytorch_legacy.NAME: pytorch_legacy,
     hdf5.NAME: hdf5,
     gguf.NAME: gguf,
     safetensors.NAME: safetensors,

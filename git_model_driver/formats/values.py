@@ -1,6 +1,7 @@
 """From an extent's bytes to those of the values in it."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from collections.abc import Iterator
 from itertools import chain
@@ -14,6 +15,7 @@ from git_model_driver.formats import npy
 
 _LARGEST_ELEMENT = 16       # bytes; pieces hold whole elements
 _LARGEST_SHUFFLED = 1 << 27
+_MOST_REPEATED = 1 << 26     # bytes of an expanded view beyond its storage's
 Chunks = Iterable[Union[bytes, memoryview]]
 
 
@@ -25,13 +27,39 @@ def decoded(
     Raises FormatError where the extent holds another number of bytes than dtype
     and shape say, before more than that is decompressed.
     """
-    encoding = dict(entry.extra).get('encoding')
-    if encoding is None:
+    extra = dict(entry.extra)
+    encoding = extra.get('encoding')
+    if 'start' in extra:
+        yield from _seen(entry, extra, chunks)
+    elif encoding is None:
         yield from chunks
     elif encoding not in _DECODERS:
         raise FormatError(f"the encoding '{encoding}' is not known here")
     else:
         yield from _exactly(entry, _DECODERS[encoding](entry, chunks))
+
+
+def _seen(entry: Entry, extra: dict[str, str], chunks: Chunks) -> Iterator[bytes]:
+    """The elements that a view has of its storage, in C order."""
+    import numpy
+
+    start = int(extra['start'])
+    strides = [int(n) for n in extra['strides'].split(',')] if 'strides' in extra else (
+        [math.prod(entry.shape[i + 1:]) for i in range(len(entry.shape))]
+    )
+    storage = b''.join(map(bytes, chunks))
+    width = dtypes.byte_length(entry.dtype, (1,))
+    last = start + sum((n - 1) * s for n, s in zip(entry.shape, strides))
+    if len(strides) != len(entry.shape) or min(start, *strides, 0) < 0 or (
+        (last + 1) * width > len(storage)
+    ):
+        raise FormatError(f"'{entry.name}' lies outside its storage")
+    if math.prod(entry.shape) * width > _MOST_REPEATED + len(storage):
+        raise FormatError(f"'{entry.name}' repeats its elements too often")
+    elements = numpy.frombuffer(storage, f'V{width}')[start:]
+    yield numpy.lib.stride_tricks.as_strided(
+        elements, entry.shape, [n * width for n in strides], writeable=False,
+    ).tobytes()
 
 
 def _exactly(entry: Entry, pieces: Iterable[bytes]) -> Iterator[bytes]:

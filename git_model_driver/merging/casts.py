@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import numbers
 from git_model_driver.core.model import Entry
+from git_model_driver.merging import entries
 from git_model_driver.merging import tensors
 from git_model_driver.merging.desk import Desk
 from git_model_driver.merging.desk import chunked
@@ -62,6 +63,9 @@ def _cast(entry: Entry, like: Entry, desk: Desk) -> Entry:
     if entry.dtype == like.dtype:
         return entry
     endian = numbers.endian_of(like.extra)
+
+    if entries.as_storage(entry) is not entry:
+        raise Unsettled('its dtype changed, and it is a view of a larger storage')
 
     def blocks() -> Iterator[memoryview]:
         operand = tensors.of_entry(entry, desk.store)

@@ -104,11 +104,14 @@ class Desk:
 
         The result has the first version's dtype, order and byte order.
         """
-        first = versions[0]
+        like = versions[0]
         choice, method = applicable.choose(
-            self.choose(name), self.operation, first, len(versions), base is None,
+            self.choose(name), self.operation, like, len(versions), base is None,
         )
         entries.check(base, versions)
+        base = base and entries.as_storage(base)
+        versions = [entries.as_storage(entry) for entry in versions]
+        first = versions[0]
         weights = self._weights(choice, method, len(versions))
         self._sampled = self.members if len(self.members) == len(versions) else (
             range(len(versions))    # casts leave some out
@@ -132,7 +135,8 @@ class Desk:
         blocks = self._combined(values, method, choice, first, watch)
         oid = self.batch.put_stream(tensors.nbytes(first), chunked(blocks))
         self.methods.append(choice.method)
-        return first._replace(oid=oid, extra=entries.stored(first))
+        extra = entries.stored(like) if like is first else like.extra
+        return like._replace(oid=oid, extra=extra)
 
     def blend(self, name: str, base: Any, arrays: Sequence[Any]) -> Any:
         import numpy

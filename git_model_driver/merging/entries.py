@@ -10,6 +10,7 @@ from git_model_driver.core.model import Entry
 from git_model_driver.merging.units.base import Unsettled
 
 _COMPRESSION = frozenset({'bytes', 'encoding'})
+_VIEW = frozenset({'bytes', 'start', 'strides'})
 _NOT_OF_ELEMENTS = _COMPRESSION | {'endian'}
 
 
@@ -37,6 +38,16 @@ def _word(what: str, entry: Entry) -> str:
 
 def _arrangement(entry: Entry) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in entry.extra if pair[0] not in _NOT_OF_ELEMENTS)
+
+
+def as_storage(entry: Entry) -> Entry:
+    """A view of a larger storage as all of that: one axis, in the order it lies."""
+    extra = dict(entry.extra)
+    if 'start' not in extra:
+        return entry
+    elements = entry.nbytes // dtypes.byte_length(entry.dtype, (1,))
+    kept = tuple(pair for pair in entry.extra if pair[0] not in _VIEW)
+    return Entry(entry.name, entry.dtype, (elements,), entry.oid, kept)
 
 
 def stored(entry: Entry) -> tuple[tuple[str, str], ...]:

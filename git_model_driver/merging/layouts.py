@@ -4,12 +4,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from git_model_driver.core import skeleton as skeletons
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.model import Blob
 from git_model_driver.core.model import Entry
 from git_model_driver.core.model import Manifest
+from git_model_driver.core.skeleton import Slot
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.formats.base import rebuilder
@@ -28,11 +30,34 @@ def find_layout(
     changed = [v for v in versions if base is None or v.skeleton != base.skeleton]
     others = [v for v in versions if not any(v is c for c in changed)]
     for side in (*changed, *others, *([base] if base else [])):
-        if side.structure == result.structure:
+        if side.structure == result.structure and _holds(side, result, store):
             return side.skeleton
     if canonical_writer(registry.find(result.format)) is not None:
         return None
     return _new_layout(result, store)
+
+
+def _holds(side: Manifest, result: Manifest, store: Store) -> bool:
+    """Whether tensors that share a place in the side's file are equal in the result."""
+    owners: dict[str, str] = {}
+    if side.skeleton is None or len(set(_oids(side))) == len(side.tensors):
+        return True
+    try:
+        segments = skeletons.parse(store.read(side.skeleton.oid)).segments
+    except (MissingObject, CorruptObject, FormatError):
+        return True         # it is seen when the file is written
+    slots = {segment.name for segment in segments if isinstance(segment, Slot)}
+    for name in slots & set(side.tensors):
+        owners.setdefault(side.tensors[name].oid, name)
+    return all(
+        entry.oid == result.tensors[owners[side.tensors[name].oid]].oid
+        for name, entry in result.tensors.items()
+        if name not in slots and side.tensors[name].oid in owners
+    )
+
+
+def _oids(manifest: Manifest) -> list[str]:
+    return [entry.oid for entry in manifest.tensors.values()]
 
 
 def _new_layout(result: Manifest, store: Store) -> Blob:

@@ -11,6 +11,7 @@ from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.model import Blob
 from git_model_driver.core.model import Entry
 from git_model_driver.core.model import Manifest
+from git_model_driver.merging import entries
 from git_model_driver.merging import layouts
 from git_model_driver.merging import notes
 from git_model_driver.merging import renames
@@ -188,17 +189,19 @@ def _merge_tensors(
         rules, versions.labels, means.siblings, means.scratch or means.store, batch,
         means.fisher,
     )
-    jobs = []
+    jobs, shared = [], ties.Shared(merged.format)
     for unit in units.find(base, sides):
         if merged.conflicts.keys() & set(unit.names):
             continue
         decision = decide(_of(unit, base), *(_of(unit, side) for side in sides))
-        if decision.who is Who.MANY:
-            jobs.append(Job(unit, base, tuple(sides), decision.changed))
-        else:
+        if decision.who is not Who.MANY:
             _take(unit, decision, versions.labels, merged)
+        elif shared.is_first(unit, base, sides):
+            jobs.append(Job(unit, base, tuple(sides), decision.changed))
     for job, settled in zip(jobs, settle_all(jobs, room)):
         _take_in(job, settled, merged)
+        for name in shared.followers(job.unit):
+            _follow(name, job, merged)
     merged.notes = notes.gathered(merged.notes)
     if means.scratch is not None:
         for entry in merged.tensors.values():
@@ -212,8 +215,8 @@ def _merge_tensors(
 
 def _of(unit: units.Unit, side: Side) -> tuple[Entry | None, ...] | None:
     """A unit on one side; None where nothing of it is there."""
-    entries = tuple(side.get(name) for name in unit.names)
-    return entries if any(entries) else None
+    found = tuple(side.get(name) for name in unit.names)
+    return found if any(found) else None
 
 
 def _take(
@@ -245,12 +248,26 @@ def _take_in(job: Job, settled: Settled, merged: Merged) -> None:
     merged.sample.merge(settled.sample)
 
 
+def _follow(name: str, job: Job, merged: Merged) -> None:
+    """A tensor that sees the same storage as the job's in all versions."""
+    first = job.unit.names[0]
+    merged.counts['many'] += 1
+    merged.who[name] = 'both'
+    merged.how[name] = merged.how[first]
+    if first in merged.conflicts:
+        merged.conflicts[name] = merged.conflicts[first]
+        return
+    settled, like = merged.tensors[first], job.sides[0][name]
+    extra = entries.stored(like) if entries.as_storage(like) is like else like.extra
+    merged.tensors[name] = like._replace(oid=settled.oid, extra=extra)
+
+
 def _with_ours(merged: Merged, ours: Manifest) -> Manifest:
     """What is settled, and ours where nothing is: to find a layout by."""
     result = merged.manifest
-    meta, entries = dict(result.meta), dict(result.tensors)
+    meta, tensors = dict(result.meta), dict(result.tensors)
     meta.update((k, v) for k, v in ours.meta.items() if k in merged.meta_conflicts)
-    entries.update((n, e) for n, e in ours.tensors.items() if n in merged.conflicts)
-    return Manifest(result.format, None, meta, entries)
+    tensors.update((n, e) for n, e in ours.tensors.items() if n in merged.conflicts)
+    return Manifest(result.format, None, meta, tensors)
 
 

@@ -52,7 +52,12 @@ def whole(entry: Entry, store: Store) -> Any:
 
 
 def unmade(array: Any, like: Entry) -> tuple[bytes, Entry]:
-    """What ``whole`` reads: the bytes of an array, and its entry but for the oid."""
+    """What ``whole`` reads: the bytes of an array, and its entry but for the oid.
+
+    Raises Unsettled for a view: the rest of its storage belongs to others.
+    """
+    if entries.as_storage(like) is not like:
+        raise Unsettled('it is a view of a larger storage')
     flat = array.reshape(-1, order=_order(like))
     data = numbers.to_bytes(flat, like.dtype, numbers.endian_of(like.extra))
     return data, like._replace(shape=tuple(array.shape), extra=entries.stored(like))

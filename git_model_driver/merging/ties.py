@@ -5,9 +5,40 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from git_model_driver.core.model import Manifest
+from git_model_driver.formats import registry
+from git_model_driver.formats.base import canonical_writer
 from git_model_driver.merging.units.base import Side
+from git_model_driver.merging.units.registry import Unit
 
 _ENOUGH = 2     # axes: equal biases of zeros are no ties
+
+
+class Shared:
+    """Tensors that see one storage in every version: they are merged once.
+
+    Of a format whose file follows from its lines each tensor has bytes of its own.
+    """
+
+    def __init__(self, form: str) -> None:
+        self._possible = canonical_writer(registry.find(form)) is None
+        self._first: dict[object, str] = {}
+        self._followers: dict[str, list[str]] = {}
+
+    def is_first(self, unit: Unit, base: Side, versions: Sequence[Side]) -> bool:
+        """Whether this one is to be merged, not one that it follows."""
+        name = unit.names[0]
+        present = [side.get(name) for side in (base, *versions)]
+        if not self._possible or len(unit.names) > 1 or not all(present[1:]):
+            return True
+        key = tuple(entry and (entry.oid, entry.dtype) for entry in present)
+        first = self._first.setdefault(key, name)
+        if first == name:
+            return True
+        self._followers.setdefault(first, []).append(name)
+        return False
+
+    def followers(self, unit: Unit) -> Sequence[str]:
+        return self._followers.get(unit.names[0], ())
 
 
 def torn(base: Side, versions: Sequence[Side], labels: Sequence[str]) -> dict[str, str]:

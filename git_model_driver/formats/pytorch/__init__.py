@@ -1,0 +1,1 @@
+"""PyTorch: what torch.save writes, as a ZIP archive and as it was before 1.6."""
