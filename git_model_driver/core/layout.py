@@ -27,6 +27,7 @@ class Tensor(NamedTuple):
     """A named array: the extent's bytes as dtype and shape.
 
     ``extra`` are the manifest line's key=value words (core.manifest.Entry).
+    ``file`` is the file beside this one that the extent lies in; '' is this one.
     """
 
     name: str
@@ -34,14 +35,27 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
     extent: Extent
     extra: tuple[tuple[str, str], ...] = ()
+    file: str = ''
 
 
 class Checksum(NamedTuple):
-    """A little-endian 32-bit checksum of ``over``, written at the offset ``at``."""
+    """A checksum (core.sums) of ``over``, written at the offset ``at``.
 
-    kind: str           # 'crc32'
+    ``of`` names a tensor in another file, then ``over`` is where it lies there.
+    """
+
+    kind: str
     over: Extent
     at: int
+    of: str = ''
+
+
+class Proof(NamedTuple):
+    """What a tensor's checksum must be, or the layout is that of another file."""
+
+    tensor: str
+    kind: str
+    value: int
 
 
 class Layout(NamedTuple):
@@ -52,6 +66,7 @@ class Layout(NamedTuple):
     tensors: tuple[Tensor, ...]
     meta: Mapping[str, str] = MappingProxyType({})
     checksums: tuple[Checksum, ...] = ()
+    proofs: tuple[Proof, ...] = ()
 
     def extents(self) -> list[Extent]:
         """The distinct extents in file order.
@@ -59,7 +74,9 @@ class Layout(NamedTuple):
         Raises FormatError where two overlap or one runs past the end: shared
         storage is legal only as *equal* extents.
         """
-        found = sorted({t.extent for t in self.tensors if t.extent.length})
+        found = sorted({
+            t.extent for t in self.tensors if t.extent.length and not t.file
+        })
         end = 0
         for extent in found:
             if extent.offset < end or extent.end > self.size:

@@ -5,9 +5,10 @@ r"""The skeleton: a file with its extents cut out, and where they go.
     <the literal bytes, joined>
 
 ``bytes`` takes the next n literal bytes, ``tensor`` the extent of the tensor of
-that name, ``crc32`` the four little-endian bytes of the CRC-32 of the file's
-bytes from an offset on, so many of them. A checksum of a tensor is therefore
-never part of the skeleton, and a change of values does not change it.
+that name, ``crc32`` and ``crc32c`` the checksum (core.sums) of the file's bytes from
+an offset on, so many of them; ``crc32c-of`` and ``strings-of`` that of a tensor which
+lies in another file. A checksum of a tensor is therefore never part of the skeleton,
+and a change of values does not change it.
 """
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from typing import Union
 
+from git_model_driver.core import sums
 from git_model_driver.core.errors import FormatError
 
 FIRST_LINE = b'git-model skeleton v1\n'
@@ -31,13 +33,20 @@ class Slot(NamedTuple):
     length: int
 
 
-class Crc32(NamedTuple):
+class RangeSum(NamedTuple):
+    kind: str           # of core.sums
     offset: int         # of the covered bytes, in the file
     covered: int        # how many
-    length: int = 4
+    length: int = sums.LENGTH
 
 
-Segment = Union[Literal, Slot, Crc32]
+class SumOf(NamedTuple):
+    kind: str
+    name: str           # of the tensor
+    length: int = sums.LENGTH
+
+
+Segment = Union[Literal, Slot, RangeSum, SumOf]
 
 
 class Skeleton(NamedTuple):
@@ -64,7 +73,7 @@ class Builder:
         self._segments: list[Segment] = []
         self._literals = bytearray()
 
-    def add(self, part: Union[bytes, Slot, Crc32]) -> None:
+    def add(self, part: Union[bytes, Slot, RangeSum, SumOf]) -> None:
         if isinstance(part, bytes):
             self._add_literal(part)
             self.size += len(part)
@@ -91,8 +100,10 @@ def serialize(segments: Iterable[Segment], literals: bytes) -> bytes:
             rows.append(['bytes', segment.length])
         elif isinstance(segment, Slot):
             rows.append(['tensor', segment.name, segment.length])
+        elif isinstance(segment, RangeSum):
+            rows.append([segment.kind, segment.offset, segment.covered])
         else:
-            rows.append(['crc32', segment.offset, segment.covered])
+            rows.append([f'{segment.kind}-of', segment.name])
     table = json.dumps(rows, separators=(',', ':'))
     return FIRST_LINE + table.encode() + b'\n' + literals
 
@@ -126,9 +137,12 @@ def _segments(rows: object) -> tuple[Segment, ...]:
         elif kind == 'tensor':
             name, nbytes = rest
             segments.append(Slot(_name(name), _count(nbytes)))
-        elif kind == 'crc32':
+        elif kind in sums.KINDS:
             offset, covered = map(_count, rest)
-            segments.append(Crc32(offset, covered))
+            segments.append(RangeSum(kind, offset, covered))
+        elif isinstance(kind, str) and kind.removesuffix('-of') in sums.KINDS:
+            (of,) = map(_name, rest)
+            segments.append(SumOf(kind.removesuffix('-of'), of))
         else:
             raise ValueError(f'unknown segment {kind!r}')
     return tuple(segments)

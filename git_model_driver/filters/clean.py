@@ -2,25 +2,27 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from bisect import bisect_left
 from bisect import bisect_right
 from typing import Union
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import skeleton as skeletons
+from git_model_driver.core import sums
 from git_model_driver.core import words
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Checksum
 from git_model_driver.core.layout import Extent
 from git_model_driver.core.layout import Layout
+from git_model_driver.core.layout import Tensor
 from git_model_driver.core.manifest import Blob
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.skeleton import Builder
-from git_model_driver.core.skeleton import Crc32
+from git_model_driver.core.skeleton import RangeSum
 from git_model_driver.core.skeleton import Slot
+from git_model_driver.core.skeleton import SumOf
 from git_model_driver.formats import opaque
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
@@ -28,9 +30,10 @@ from git_model_driver.store.batch import Batch
 from git_model_driver.store.batch import pieces
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
+from git_model_driver.store.source import FileSpan
 
-Place = Union[Slot, Crc32]        # what is cut out
-_CRC = struct.Struct('<I')
+Place = Union[Slot, RangeSum, SumOf]        # what is cut out
+_SUM = struct.Struct('<I')
 
 
 def take_apart(source: FileSource, store: Store) -> Manifest:
@@ -41,12 +44,37 @@ def take_apart(source: FileSource, store: Store) -> Manifest:
     """
     layout = registry.read_any(source)
     with store.batch() as batch:
-        if layout is None:
+        if layout is None or not _is_proven(source, layout):
             manifest = _opaque(source, batch)
         else:
-            manifest = _by_layout(source, layout, batch)
+            manifest = _by_layout(source, layout, batch, store)
         source.check_unchanged()
     return manifest
+
+
+def _is_proven(source: FileSource, layout: Layout) -> bool:
+    """Whether what one file says of another is true."""
+    if not layout.proofs:
+        return True
+    tensors = {tensor.name: tensor for tensor in layout.tensors}
+    try:
+        return all(
+            sums.of(proof.kind, pieces(_span(source, tensors[proof.tensor])))
+            == proof.value for proof in layout.proofs
+        )
+    except FormatError:
+        return False
+
+
+def _span(source: FileSource, tensor: Tensor) -> FileSpan:
+    return _file_of(source, tensor).span(*tensor.extent)
+
+
+def _file_of(source: FileSource, tensor: Tensor) -> FileSource:
+    found = source.sibling(tensor.file) if tensor.file else source
+    if found is None:
+        raise source.changed()
+    return found
 
 
 def _opaque(source: FileSource, batch: Batch) -> Manifest:
@@ -56,10 +84,10 @@ def _opaque(source: FileSource, batch: Batch) -> Manifest:
     return Manifest(manifests.OPAQUE, chunks=tuple(chunks))
 
 
-def _by_layout(source: FileSource, layout: Layout, batch: Batch) -> Manifest:
-    extents = sorted({tensor.extent for tensor in layout.tensors})
-    stored = batch.put_all([source.span(*extent) for extent in extents])
-    oids = dict(zip(extents, stored))
+def _by_layout(
+    source: FileSource, layout: Layout, batch: Batch, store: Store,
+) -> Manifest:
+    oids = _stored(source, layout, batch, store)
     manifest = Manifest(
         layout.format, None, dict(layout.meta), entries(layout, oids),
     )
@@ -70,11 +98,47 @@ def _by_layout(source: FileSource, layout: Layout, batch: Batch) -> Manifest:
     return Manifest(manifest.format, blob, manifest.meta, manifest.tensors)
 
 
-def entries(layout: Layout, oids: dict[Extent, Oid]) -> dict[str, Entry]:
+# What this process has stored: the two files of a checkpoint have the same tensors.
+# The proven checksum is a part of the key: a file's times alone do not tell a change.
+_Key = tuple[tuple[int, ...], Extent, int]
+_known: dict[_Key, Oid] = {}
+_MOST_KNOWN = 1 << 17
+
+
+def _stored(
+    source: FileSource, layout: Layout, batch: Batch, store: Store,
+) -> dict[tuple[str, Extent], Oid]:
+    """The oids of all extents, by the file and the place in it."""
+    sums_of = {proof.tensor: proof.value for proof in layout.proofs}
+    found: dict[tuple[str, Extent], Oid] = {}
+    places: list[tuple[str, Extent]] = []
+    spans: list[FileSpan] = []
+    keys: dict[tuple[str, Extent], _Key] = {}
+    for tensor in sorted(layout.tensors, key=lambda t: (t.file, t.extent, t.name)):
+        place, file = (tensor.file, tensor.extent), _file_of(source, tensor)
+        if place in found or (places and places[-1] == place):
+            continue
+        if tensor.name in sums_of:
+            key = keys[place] = file.identity, tensor.extent, sums_of[tensor.name]
+            if key in _known and store.has(_known[key]):
+                found[place] = _known[key]
+                continue
+        places.append(place)
+        spans.append(file.span(*tensor.extent))
+    found.update(zip(places, batch.put_all(spans)))
+    if len(_known) > _MOST_KNOWN:
+        _known.clear()
+    _known.update((key, found[place]) for place, key in keys.items())
+    return found
+
+
+def entries(
+    layout: Layout, oids: dict[tuple[str, Extent], Oid],
+) -> dict[str, Entry]:
     """The manifest's entries in their order."""
     ordered = sorted(layout.tensors, key=lambda tensor: words.natural_key(tensor.name))
     return {
-        t.name: Entry(t.name, t.dtype, t.shape, oids[t.extent], t.extra)
+        t.name: Entry(t.name, t.dtype, t.shape, oids[t.file, t.extent], t.extra)
         for t in ordered
     }
 
@@ -109,29 +173,34 @@ def cut_out(source: FileSource, layout: Layout) -> bytes:
 def _slots(layout: Layout) -> list[tuple[int, Place]]:
     names: dict[Extent, str] = {}
     for tensor in sorted(layout.tensors, key=lambda t: words.natural_key(t.name)):
-        if tensor.extent.length:
+        if tensor.extent.length and not tensor.file:
             names.setdefault(tensor.extent, tensor.name)
     return [(e.offset, Slot(name, e.length)) for e, name in names.items()]
 
 
 def _verified(source: FileSource, layout: Layout) -> list[tuple[int, Place]]:
-    sums: dict[Extent, int] = {}
+    known: dict[tuple[str, Extent], int] = {}
     found: list[tuple[int, Place]] = []
-    for kind, over, at in _separate(layout):
-        if over not in sums:
-            sums[over] = _crc32(source, over)
-        if kind == 'crc32' and source[at:at + 4] == _CRC.pack(sums[over]):
-            found.append((at, Crc32(over.offset, over.length)))
+    for kind, over, at, of in _separate(layout):
+        if of:          # it is proven
+            found.append((at, SumOf(kind, of)))
+            continue
+        if (kind, over) not in known:
+            known[kind, over] = sums.of(kind, pieces(source.span(*over)))
+        if source[at:at + sums.LENGTH] == _SUM.pack(known[kind, over]):
+            found.append((at, RangeSum(kind, *over)))
     return found
 
 
 def _separate(layout: Layout) -> list[Checksum]:
     """The checksums that lie in no extent, in no other and under no other.
 
+    Those of tensors in other files may lie under another.
+
     A reader gives no others for a sound file; a hostile file's stay literal.
     """
     extents = layout.extents()
-    places = sorted({checksum.at for checksum in layout.checksums})
+    places = sorted({sum_.at for sum_ in layout.checksums if not sum_.of})
     kept, end = [], 0
     for checksum in sorted(set(layout.checksums), key=lambda checksum: checksum.at):
         at, over = checksum.at, checksum.over
@@ -139,15 +208,10 @@ def _separate(layout: Layout) -> list[Checksum]:
         inside = i >= 0 and extents[i].end > at
         covered = bisect_left(places, over.offset - 3)
         covers = covered < len(places) and places[covered] < over.end
-        if at >= end and not inside and not covers:
+        if at >= end and not inside and (checksum.of or not covers):
             kept.append(checksum)
             end = at + 4
     return kept
 
 
-def _crc32(source: FileSource, over: Extent) -> int:
-    crc = 0
-    for piece in pieces(source.span(*over)):
-        crc = zlib.crc32(piece, crc)
-    return crc
 

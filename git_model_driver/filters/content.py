@@ -35,10 +35,13 @@ def receive(path: str, packets: Iterable[bytes], scratch: Path) -> Iterator[Cont
     if fd is not None:
         length = len(first) + sum(map(len, packets))
         try:
-            source = FileSource(fd, path)
+            source = FileSource(fd, path, _folder(path))
             if length != source.size:
                 raise source.changed()
-            yield Content(source, os.fstat(fd))
+            try:
+                yield Content(source, os.fstat(fd))
+            finally:
+                source.close_siblings()
         finally:
             os.close(fd)
         return
@@ -47,7 +50,15 @@ def receive(path: str, packets: Iterable[bytes], scratch: Path) -> Iterator[Cont
         for packet in packets:
             file.write(packet)
         file.flush()
-        yield Content(FileSource(file.fileno(), path), None)
+        source = FileSource(file.fileno(), path, _folder(path))
+        try:
+            yield Content(source, None)
+        finally:
+            source.close_siblings()
+
+
+def _folder(path: str) -> str:
+    return os.path.dirname(os.path.abspath(path))
 
 
 def _spool(scratch: Path) -> IO[bytes]:

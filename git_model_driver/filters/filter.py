@@ -117,7 +117,7 @@ class Filter:
             hooks.ensure(self.repository)
             self._hooked = True
         if status:
-            cache.put(path, status, began, text.encode())
+            cache.put(path, status, began, text.encode(), source.found_beside)
         return text
 
     def worktree_manifest(self, path: str) -> Manifest:
@@ -130,8 +130,11 @@ class Filter:
                 if manifests.is_manifest(file.read(len(manifests.MAGIC))):
                     file.seek(0)
                     return manifests.parse(file.read(), path)
-                source = FileSource(file.fileno(), path)
-                text = self._take_apart(path, source, os.fstat(file.fileno()))
+                source = FileSource(file.fileno(), path, str(file_name.parent))
+                try:
+                    text = self._take_apart(path, source, os.fstat(file.fileno()))
+                finally:
+                    source.close_siblings()
                 return manifests.parse(text, path)
         except (OSError, ManifestError):
             return Manifest('')

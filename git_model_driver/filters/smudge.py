@@ -2,30 +2,32 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from bisect import bisect_right
+from collections.abc import Iterable
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Protocol
 
 from git_model_driver.core import skeleton as skeletons
+from git_model_driver.core import sums
 from git_model_driver.core import words
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
-from git_model_driver.core.skeleton import Crc32
 from git_model_driver.core.skeleton import Literal
+from git_model_driver.core.skeleton import RangeSum
 from git_model_driver.core.skeleton import Segment
 from git_model_driver.core.skeleton import Skeleton
 from git_model_driver.core.skeleton import Slot
+from git_model_driver.core.skeleton import SumOf
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 
-_CRC = struct.Struct('<I')
+_SUM = struct.Struct('<I')
 _LARGE = 4 << 30
 _MOST_REPETITION = 10_000
 _MOST_SUMS = 8      # a ZIP member has its CRC-32 in two or three places
@@ -51,7 +53,7 @@ class Assembly:
         self.store = store
         self.path = path
         self._checked: set[Oid] = set()
-        self._sums: dict[Crc32, bytes] = {}
+        self._sums: dict[RangeSum | SumOf, bytes] = {}
 
     def check(self) -> None:
         """Raises MissingObject, CorruptObject, FormatError and ManifestError."""
@@ -67,20 +69,36 @@ class Assembly:
         self.skeleton = self._find_skeleton()
         self._check_proportions()
         self._starts = [0, *accumulate(s.length for s in self.skeleton.segments)]
+        self._add_sums_of_tensors()
         for segment in self.skeleton.segments:
             if isinstance(segment, Slot):
                 self._check_slot(segment)
-            elif isinstance(segment, Crc32) and segment not in self._sums:
-                self._sums[segment] = _CRC.pack(self._crc32(segment))
+            elif isinstance(segment, RangeSum) and segment not in self._sums:
+                self._sums[segment] = self._sum(segment.kind, self._covered(segment))
         self._check_all_placed()
         for oid in self.manifest.oids:
             if oid not in self._checked:
                 self._verify(oid)
 
+    def _add_sums_of_tensors(self) -> None:
+        """Those of tensors in other files; each tensor is read once."""
+        known: dict[tuple[str, Oid], bytes] = {}
+        for segment in self.skeleton.segments:
+            if isinstance(segment, SumOf):
+                key = segment.kind, self._oid(segment)
+                if key not in known:
+                    known[key] = self._sum(segment.kind, self._chunks(key[1]))
+                self._sums[segment] = known[key]
+
+    def _sum(self, kind: str, chunks: Iterable[bytes | memoryview]) -> bytes:
+        return _SUM.pack(sums.of(kind, chunks))
+
     def _check_proportions(self) -> None:
         """Refuse what a hostile manifest blows up out of next to nothing."""
         size = self.skeleton.size
-        covered = sum(s.covered for s in self.skeleton.segments if isinstance(s, Crc32))
+        covered = sum(
+            s.covered for s in self.skeleton.segments if isinstance(s, RangeSum)
+        )
         if covered > _MOST_SUMS * size:
             raise self._disagrees('(a checksum)')
         if size > _LARGE:
@@ -116,7 +134,7 @@ class Assembly:
             )
         return write(manifest)
 
-    def _oid(self, slot: Slot) -> Oid:
+    def _oid(self, slot: Slot | SumOf) -> Oid:
         if self.manifest.format == OPAQUE:
             return self.manifest.chunks[int(slot.name)].oid
         try:
@@ -126,7 +144,7 @@ class Assembly:
 
     def _check_all_placed(self) -> None:
         """A tensor that goes nowhere would be lost: the manifest was put together."""
-        slots = [s for s in self.skeleton.segments if isinstance(s, Slot)]
+        slots = [s for s in self.skeleton.segments if isinstance(s, (Slot, SumOf))]
         placed = {self._oid(slot) for slot in slots}
         for entry in self.manifest.tensors.values():
             if entry.nbytes and entry.oid not in placed:
@@ -154,32 +172,34 @@ class Assembly:
             yield from file.chunks()
         self._checked.add(oid)
 
-    def _crc32(self, segment: Crc32) -> int:
-        """The CRC-32 of the file's bytes that the segment covers."""
-        crc, end = 0, segment.offset + segment.covered
+    def _covered(self, segment: RangeSum) -> Iterator[bytes | memoryview]:
+        """The file's bytes that the segment covers."""
+        end = segment.offset + segment.covered
         i = max(0, bisect_right(self._starts, segment.offset) - 1)
         while i < len(self.skeleton.segments) and self._starts[i] < end:
             start, part = self._starts[i], self.skeleton.segments[i]
             first = max(0, segment.offset - start)
-            crc = self._add(crc, part, first, min(part.length, end - start))
+            yield from self._part(part, first, min(part.length, end - start))
             i += 1
-        return crc
 
-    def _add(self, crc: int, part: Segment, first: int, last: int) -> int:
+    def _part(
+        self, part: Segment, first: int, last: int,
+    ) -> Iterator[bytes | memoryview]:
         if isinstance(part, Literal):
-            return zlib.crc32(self.skeleton.literal(part)[first:last], crc)
-        if isinstance(part, Crc32) or last - first != part.length:
+            yield self.skeleton.literal(part)[first:last]
+        elif isinstance(part, RangeSum) or last - first != part.length:
             raise self._disagrees('(a checksum)')
-        for chunk in self._chunks(self._oid(part)):
-            crc = zlib.crc32(chunk, crc)
-        return crc
+        elif isinstance(part, SumOf):
+            yield self._sums[part]
+        else:
+            yield from self._chunks(self._oid(part))
 
     def write(self, sink: Sink) -> None:
         """Write the whole file; ``check`` has been called."""
         for segment in self.skeleton.segments:
             if isinstance(segment, Literal):
                 sink.data(self.skeleton.literal(segment))
-            elif isinstance(segment, Crc32):
+            elif isinstance(segment, (RangeSum, SumOf)):
                 sink.data(self._sums[segment])
             else:
                 with self.store.open(self._oid(segment)) as file:

@@ -93,7 +93,7 @@ def _statistics(entries: Sequence[Entry]) -> Mapping[str, Optional[Statistics]]:
 
 def _of_model(name: str, fd: int) -> Summary:
     """A file of the worktree; outside a repository any file."""
-    source = FileSource(fd, name)
+    source = FileSource(fd, name, os.path.dirname(os.path.abspath(name)))
     try:
         repository = repositories.find()
     except NotARepository:

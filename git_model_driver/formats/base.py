@@ -6,6 +6,7 @@ turns it into FormatError, and the file is then kept opaque.
 """
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -74,6 +75,18 @@ def read(form: Format, source: Source) -> Layout:
     ) as e:
         raise FormatError(f'{form.NAME}: {type(e).__name__}: {e}') from e
     return layout
+
+
+def name_of(source: Source) -> str:
+    """The file's name, without its folders; '' for bytes in memory."""
+    return os.path.basename(getattr(source, 'name', ''))
+
+
+def sibling(source: Source, name: str) -> Source | None:
+    """The file of that name beside the source, if there is one."""
+    find = getattr(source, 'sibling', None)
+    found: Source | None = find(name) if find else None
+    return found
 
 
 def canonical_writer(form: Format) -> Callable[[Manifest], Skeleton] | None:

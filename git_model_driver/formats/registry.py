@@ -14,9 +14,15 @@ from git_model_driver.formats.hdf5 import format as hdf5
 from git_model_driver.formats.keras import archive as keras
 from git_model_driver.formats.pytorch import archive as pytorch
 from git_model_driver.formats.pytorch import legacy as pytorch_legacy
+from git_model_driver.formats.tensorflow import data as tensorflow_data
+from git_model_driver.formats.tensorflow import index as tensorflow_index
+from git_model_driver.formats.tensorflow import savedmodel
 
 # Told apart by their first bytes; the first that can read the file has it.
 FORMATS: dict[str, Format] = {
+    tensorflow_data.NAME: tensorflow_data,
+    tensorflow_index.NAME: tensorflow_index,
+    savedmodel.NAME: savedmodel,
     npy.NAME: npy,
     keras.NAME: keras,
     pytorch.NAME: pytorch,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from typing import Union
 
 from git_model_driver.core.skeleton import Builder
-from git_model_driver.core.skeleton import Crc32
+from git_model_driver.core.skeleton import RangeSum
 from git_model_driver.core.skeleton import Slot
 
 _DATE = 0x21        # 1980-01-01
@@ -41,7 +41,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._archive = Builder()
-        self._central: list[tuple[Member, int, Union[bytes, Crc32]]] = []
+        self._central: list[tuple[Member, int, Union[bytes, RangeSum]]] = []
 
     def add(self, member: Member) -> None:
         start = self._archive.size
@@ -78,7 +78,7 @@ class Writer:
         return self._archive.serialize()
 
     def _write_central(
-        self, member: Member, start: int, crc: Union[bytes, Crc32],
+        self, member: Member, start: int, crc: Union[bytes, RangeSum],
     ) -> None:
         name, flags = _name(member)
         extra = struct.pack('<HHQQQ', _ZIP64, 24, member.size, _stored(member), start)
@@ -104,7 +104,7 @@ def _stored(member: Member) -> int:
     return len(member.head) + member.length
 
 
-def _crc(member: Member, data_at: int) -> Union[bytes, Crc32]:
+def _crc(member: Member, data_at: int) -> Union[bytes, RangeSum]:
     if member.crc is None:
-        return Crc32(data_at, _stored(member))
+        return RangeSum('crc32', data_at, _stored(member))
     return struct.pack('<I', member.crc)

@@ -6,9 +6,23 @@ truncates kills the process (SIGBUS), and mapped pages count as its memory.
 from __future__ import annotations
 
 import os
+import stat
 from typing import Protocol
 
 from git_model_driver.core.errors import Changed
+
+Status = tuple[int, int, int, int]
+
+
+def status_of(file: int | str) -> Status | None:
+    """What changes when a file does; None where there is no file."""
+    try:
+        status = os.stat(file, follow_symlinks=False) if isinstance(file, str) else (
+            os.fstat(file)
+        )
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 class Span(Protocol):
@@ -35,15 +49,17 @@ class BytesSpan:
 class FileSource:
     """An open file; slices of it are ``bytes``, ``span`` gives a part lazily."""
 
-    def __init__(self, fd: int, name: str) -> None:
+    def __init__(self, fd: int, name: str, folder: str | None = None) -> None:
         self.fd = fd
         self.name = name
+        self.folder = folder        # where files beside it are looked for
+        self.beside: dict[str, FileSource | None] = {}
         self._before = self._stat()
         self.size = self._before[0]
 
     def _stat(self) -> tuple[int, int, int]:
-        stat = os.fstat(self.fd)
-        return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+        status = os.fstat(self.fd)
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def __len__(self) -> int:
         return self.size
@@ -57,6 +73,35 @@ class FileSource:
     @property
     def length(self) -> int:
         return self.size
+
+    @property
+    def identity(self) -> tuple[int, ...]:
+        """The same for the same bytes of the same file."""
+        status = os.fstat(self.fd)
+        return (status.st_dev, status.st_ino, *self._before)
+
+    def sibling(self, name: str) -> FileSource | None:
+        """The regular file of that name in the same folder, if there is one."""
+        if self.folder is None or name in ('', '.', '..') or os.path.dirname(name):
+            return None
+        if name not in self.beside:
+            self.beside[name] = _opened(os.path.join(self.folder, name))
+        return self.beside[name]
+
+    @property
+    def found_beside(self) -> dict[str, Status | None]:
+        """The stat data of every file that was looked for beside this one."""
+        found = {}
+        for name, sibling in self.beside.items():
+            path = os.path.join(self.folder or '', name)
+            found[path] = None if sibling is None else status_of(sibling.fd)
+        return found
+
+    def close_siblings(self) -> None:
+        for sibling in self.beside.values():
+            if sibling is not None:
+                os.close(sibling.fd)
+        self.beside.clear()
 
     def readinto(self, offset: int, into: memoryview) -> None:
         done = 0
@@ -73,12 +118,26 @@ class FileSource:
         """Raise Changed if the file was written to since it was opened."""
         if self._stat() != self._before:
             raise self.changed()
+        for sibling in self.beside.values():
+            if sibling is not None:
+                sibling.check_unchanged()
 
     def changed(self) -> Changed:
         return Changed(
             f"'{self.name}' changed while it was being read",
             'wait until it is written whole, then run the command again',
         )
+
+
+def _opened(path: str) -> FileSource | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None
+    return FileSource(fd, path)
 
 
 class FileSpan:

@@ -9,9 +9,14 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import xxhash
+
+from git_model_driver.store.source import Status
+from git_model_driver.store.source import status_of
 
 # A file written to in the same tick of the clock as it was read may have changed
 # after the reading without a sign of it (Git's "racy" entries). Ticks of the
@@ -37,9 +42,13 @@ class StatCache:
         """The manifest of the file at path if it is still the file we read."""
         try:
             head, _, manifest = self._file(path).read_bytes().partition(b'\n')
-            key = _key(path, stat, manifest)
-            return manifest if json.loads(head) == key else None
-        except (OSError, ValueError):
+            *key, beside = json.loads(head)
+            same = key == _key(path, stat, manifest) and all(
+                _as_list(status_of(os.fsdecode(bytes.fromhex(file)))) == status
+                for file, status in beside
+            )
+            return manifest if same else None
+        except (OSError, ValueError, TypeError):
             return None
 
     def clock(self) -> int:
@@ -56,19 +65,25 @@ class StatCache:
 
     def put(
         self, path: str, stat: os.stat_result, began: int, manifest: bytes,
+        beside: Mapping[str, Status | None] = MappingProxyType({}),
     ) -> None:
         """Remember the manifest of a file that was read from ``began`` on.
+
+        ``beside`` are the other files that it depends on, as they were then.
 
         A file that was written to just before that is not remembered: it may have
         been written to again, in the same tick, while it was read.
         """
-        if _is_racy(stat, began):
+        times = [max(stat.st_mtime_ns, stat.st_ctime_ns)]
+        times += [max(status[1:3]) for status in beside.values() if status]
+        if any(_is_racy(time, began) for time in times):
             return
         target = self._file(path)
         temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}')
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            head = json.dumps(_key(path, stat, manifest)).encode()
+            files = [[os.fsencode(f).hex(), s] for f, s in sorted(beside.items())]
+            head = json.dumps([*_key(path, stat, manifest), files]).encode()
             temporary.write_bytes(head + b'\n' + manifest)
             os.replace(temporary, target)
         except OSError:
@@ -81,6 +96,9 @@ def _key(path: str, stat: os.stat_result, manifest: bytes) -> list[object]:
     return [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, xxh]
 
 
-def _is_racy(stat: os.stat_result, now: int) -> bool:
-    tick = _FINE_TICK if stat.st_mtime_ns % _SECOND else _COARSE_TICK
-    return max(stat.st_mtime_ns, stat.st_ctime_ns) > now - tick
+def _as_list(status: Status | None) -> list[int] | None:
+    return None if status is None else list(status)
+
+
+def _is_racy(time: int, now: int) -> bool:
+    return time > now - (_FINE_TICK if time % _SECOND else _COARSE_TICK)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from git_model_driver.core import skeleton as skeletons
 from git_model_driver.core.errors import FormatError
-from git_model_driver.core.skeleton import Crc32
 from git_model_driver.core.skeleton import Literal
+from git_model_driver.core.skeleton import RangeSum
 from git_model_driver.core.skeleton import Slot
 from tests.testing.properties import PROPERTY
 from tests.testing.properties import texts
@@ -19,12 +19,12 @@ _PARTS = st.lists(st.one_of(
     st.binary(max_size=9),
     st.builds(Slot, texts, st.integers(0, 1 << 60)),
     st.tuples(st.integers(0, 1 << 60), st.integers(0, 1 << 60)).map(
-        lambda numbers: Crc32(*numbers),
+        lambda numbers: RangeSum('crc32', *numbers),
     ),
 ))
 
 
-def make(parts: list[bytes | Slot | Crc32]) -> tuple[list[skeletons.Segment], bytes]:
+def make(parts: list[bytes | Slot | RangeSum]) -> tuple[list[skeletons.Segment], bytes]:
     segments: list[skeletons.Segment] = []
     literals = b''
     for part in parts:
@@ -38,7 +38,7 @@ def make(parts: list[bytes | Slot | Crc32]) -> tuple[list[skeletons.Segment], by
 
 @PROPERTY
 @given(_PARTS)
-def test_parsing_undoes_writing(parts: list[bytes | Slot | Crc32]) -> None:
+def test_parsing_undoes_writing(parts: list[bytes | Slot | RangeSum]) -> None:
     segments, literals = make(parts)
     data = skeletons.serialize(segments, literals)
     read = skeletons.parse(data)
@@ -54,7 +54,7 @@ def test_parsing_undoes_writing(parts: list[bytes | Slot | Crc32]) -> None:
 
 
 def test_a_skeleton_is_these_bytes() -> None:
-    segments = Literal(0, 2), Slot('a é', 8), Crc32(2, 8), Literal(2, 1)
+    segments = Literal(0, 2), Slot('a é', 8), RangeSum('crc32', 2, 8), Literal(2, 1)
     assert skeletons.serialize(segments, b'xyz') == (
         b'git-model skeleton v1\n'
         b'[["bytes",2],["tensor","a \\u00e9",8],["crc32",2,8],["bytes",1]]\n'
@@ -65,7 +65,7 @@ def test_a_skeleton_is_these_bytes() -> None:
 @PROPERTY
 @given(_PARTS, st.data())
 def test_whatever_happened_to_it_is_a_format_error_or_fine(
-    parts: list[bytes | Slot | Crc32], data: st.DataObject,
+    parts: list[bytes | Slot | RangeSum], data: st.DataObject,
 ) -> None:
     text = bytearray(skeletons.serialize(*make(parts)))
     at = data.draw(st.integers(0, len(text)))

@@ -18,8 +18,8 @@ from git_model_driver.core.manifest import Blob
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
-from git_model_driver.core.skeleton import Crc32
 from git_model_driver.core.skeleton import Literal
+from git_model_driver.core.skeleton import RangeSum
 from git_model_driver.core.skeleton import Segment
 from git_model_driver.core.skeleton import Slot
 from git_model_driver.filters.smudge import Assembly
@@ -156,9 +156,9 @@ def test_a_skeleton_that_is_none_is_told(vault: Vault, data: bytes) -> None:
 
 
 @pytest.mark.parametrize('segments', [
-    [Crc32(0, 8), Crc32(0, 4)],                     # one of the other
-    [Crc32(0, 4)],                                  # of itself
-    [Slot('w', 4), Slot('v', 4), Crc32(1, 3)],      # of half a tensor
+    [RangeSum('crc32', 0, 8), RangeSum('crc32', 0, 4)],     # one of the other
+    [RangeSum('crc32', 0, 4)],                                  # of itself
+    [Slot('w', 4), Slot('v', 4), RangeSum('crc32', 1, 3)],      # of half a tensor
 ])
 def test_a_checksum_of_what_cannot_be_summed_is_told(
     vault: Vault, segments: list[Segment],
@@ -169,7 +169,8 @@ def test_a_checksum_of_what_cannot_be_summed_is_told(
 
 def test_checksums_cover_literals_and_tensors(vault: Vault) -> None:
     segments = [Literal(0, 4), Slot('w', 4), Literal(4, 2), Slot('v', 4),
-                Crc32(2, 7), Crc32(0, 14), Crc32(3, 0)]
+                RangeSum('crc32', 2, 7), RangeSum('crc32', 0, 14),
+                RangeSum('crc32', 3, 0)]
     manifest = with_skeleton(vault, one_tensor(vault), segments, b'abcdef')
     data = b'abcd1234ef5678'
     assert vault.put_together(manifest) == data + b''.join(

@@ -45,7 +45,7 @@ def sums_hold(data: bytes, layout: Layout) -> bool:
     return all(
         struct.unpack_from('<I', data, at)[0]
         == zlib.crc32(data[over.offset:over.end])
-        for _, over, at in layout.checksums
+        for _, over, at, _ in layout.checksums
     )
 
 

@@ -1,0 +1,1 @@
+"""TensorFlow: checkpoints in two files, and SavedModels; without TensorFlow."""
