@@ -3,9 +3,12 @@ from __future__ import annotations
 
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Layout
+from git_model_driver.formats import flax
 from git_model_driver.formats import gguf
 from git_model_driver.formats import npy
 from git_model_driver.formats import npz
+from git_model_driver.formats import onnx
+from git_model_driver.formats import onnxdata
 from git_model_driver.formats import safetensors
 from git_model_driver.formats.base import Format
 from git_model_driver.formats.base import Source
@@ -23,6 +26,7 @@ FORMATS: dict[str, Format] = {
     tensorflow_data.NAME: tensorflow_data,
     tensorflow_index.NAME: tensorflow_index,
     savedmodel.NAME: savedmodel,
+    onnxdata.NAME: onnxdata,
     npy.NAME: npy,
     keras.NAME: keras,
     pytorch.NAME: pytorch,
@@ -30,6 +34,8 @@ FORMATS: dict[str, Format] = {
     pytorch_legacy.NAME: pytorch_legacy,
     hdf5.NAME: hdf5,
     gguf.NAME: gguf,
+    onnx.NAME: onnx,
+    flax.NAME: flax,
     safetensors.NAME: safetensors,
 }
 _HEAD = 64

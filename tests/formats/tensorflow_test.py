@@ -10,12 +10,9 @@ import numpy
 import pytest
 
 from git_model_driver.core import sums
-from git_model_driver.core.manifest import Manifest
-from git_model_driver.filters.clean import take_apart
 from git_model_driver.formats.tensorflow import bundle
 from git_model_driver.formats.tensorflow import names
 from git_model_driver.formats.tensorflow import table
-from git_model_driver.store.source import FileSource
 from tests.testing.models import Vault
 from tests.testing.repository import Repo
 
@@ -66,20 +63,11 @@ def export(folder: Path, weight: float, bias: float) -> None:
     tf.saved_model.save(module, str(folder), signatures=module.serve)
 
 
-def around(vault: Vault, file: Path) -> Manifest:
-    with open(file, 'rb') as opened:
-        source = FileSource(opened.fileno(), file.name, str(file.parent))
-        manifest = take_apart(source, vault.store)
-        source.close_siblings()
-    assert vault.put_together(manifest) == file.read_bytes()
-    return manifest
-
-
 def test_both_files_have_the_same_tensors(tmp_path: Path) -> None:
     save_v1(tmp_path / 'm', weight=[1.5, 2], bias=.5)
     vault = Vault(tmp_path)
-    data = around(vault, tmp_path / f'm{DATA}')
-    index = around(vault, tmp_path / 'm.index')
+    data = vault.around_file(tmp_path / f'm{DATA}')
+    index = vault.around_file(tmp_path / 'm.index')
     assert data.format == 'tensorflow-data' and index.format == 'tensorflow-index'
     assert data.tensors == index.tensors
     assert set(data.tensors) == {'weight', 'bias'}
@@ -90,16 +78,16 @@ def test_both_files_have_the_same_tensors(tmp_path: Path) -> None:
 def test_names_are_those_of_the_variables(tmp_path: Path) -> None:
     export(tmp_path / 'm', 1, 2)
     vault = Vault(tmp_path)
-    manifest = around(vault, tmp_path / 'm' / 'variables' / f'variables{DATA}')
+    manifest = vault.around_file(tmp_path / 'm' / 'variables' / f'variables{DATA}')
     assert {'weight', 'bias', 'labels'} < set(manifest.tensors)
     assert manifest.tensors['labels'].dtype == 'BYTES'
-    graph = around(vault, tmp_path / 'm' / 'saved_model.pb')
+    graph = vault.around_file(tmp_path / 'm' / 'saved_model.pb')
     assert graph.meta['signature/serving_default'] == (
         'x: F32 (-1,2) -> output_0: F32 (-1,1)'
     )
     assert graph.meta['operation/MatMul'] == '1'
     assert graph.meta['variable/weight'] == 'F32 (2,1)'
-    around(vault, tmp_path / 'm' / 'fingerprint.pb')
+    vault.around_file(tmp_path / 'm' / 'fingerprint.pb')
 
 
 def test_a_partitioned_variable_is_its_slices(tmp_path: Path) -> None:
@@ -109,7 +97,7 @@ def test_a_partitioned_variable_is_its_slices(tmp_path: Path) -> None:
             v1.fixed_size_partitioner(3)), initializer=v1.zeros_initializer())
         session.run(v1.global_variables_initializer())
         v1.train.Saver().save(session, str(tmp_path / 'm'), write_meta_graph=False)
-    manifest = around(Vault(tmp_path), tmp_path / 'm.index')
+    manifest = Vault(tmp_path).around_file(tmp_path / 'm.index')
     assert {n: e.shape for n, e in manifest.tensors.items()} == {
         'part[0:4,0:4]': (4, 4), 'part[4:7,0:4]': (3, 4), 'part[7:10,0:4]': (3, 4),
     }
@@ -120,9 +108,9 @@ def test_an_index_of_another_save_names_nothing(tmp_path: Path) -> None:
     save_v1(tmp_path / 'b', weight=[1.5, 3], bias=.5)
     (tmp_path / 'b.index').replace(tmp_path / 'a.index')
     vault = Vault(tmp_path)
-    assert around(vault, tmp_path / f'a{DATA}').format == 'opaque'
-    assert around(vault, tmp_path / 'a.index').format == 'opaque'
-    assert around(vault, tmp_path / f'b{DATA}').format == 'opaque'      # has none
+    assert vault.around_file(tmp_path / f'a{DATA}').format == 'opaque'
+    assert vault.around_file(tmp_path / 'a.index').format == 'opaque'
+    assert vault.around_file(tmp_path / f'b{DATA}').format == 'opaque'      # has none
 
 
 @pytest.mark.parametrize('count', [1, 2, 20, 5000])

@@ -67,6 +67,15 @@ class Vault:
         assert self.put_together(manifest) == data
         return manifest
 
+    def around_file(self, file: Path) -> Manifest:
+        """The same for a file that is read with those beside it."""
+        with open(file, 'rb') as opened, mock.patch('os.fsync'):
+            source = FileSource(opened.fileno(), file.name, str(file.parent))
+            manifest = take_apart(source, self.store)
+            source.close_siblings()
+        assert self.put_together(manifest) == file.read_bytes()
+        return manifest
+
     def put(self, data: bytes) -> Oid:
         with mock.patch('os.fsync'), self.store.batch() as batch:
             return batch.put_bytes(data)
