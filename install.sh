@@ -4,7 +4,7 @@
 # that and nothing else.
 set -eu
 
-formats='safetensors npy npz'
+formats='safetensors npy npz keras h5 pt pth onnx msgpack gguf'
 usage='usage: install.sh [<repository>]                 install; set up the repository
        install.sh --demo                         install; show the main job
        install.sh --uninstall [<repository>]     undo what install.sh wrote

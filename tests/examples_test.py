@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -39,3 +40,13 @@ def test_the_demo_notices_other_numbers(
     })
     demo.tell(story)
     assert capsys.readouterr().out.count('NOT OK: ') == story.failures == 2
+
+
+@pytest.mark.skipif(not find_spec('tensorflow'), reason='TensorFlow is not installed')
+def test_the_seed_story_of_tensorflow_and_keras(pinned: Path) -> None:
+    script = DEMO.parents[1] / 'tensorflow/run.py'
+    done = subprocess.run((sys.executable, script), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith('\nAll checks passed.\n')
+    assert done.stdout.count('\nok: ') == 20 and 'NOT OK' not in done.stdout
+    assert {path.name for path in pinned.iterdir()} <= {'.keras'}      # Keras' own

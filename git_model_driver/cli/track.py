@@ -1,23 +1,37 @@
-"""Have files that match a pattern stored tensor by tensor; without one, list."""
+"""Have files that match a pattern stored tensor by tensor.
+
+Without a pattern, list those there are, and models that none of them matches.
+"""
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
+from git_model_driver.formats import presets
+from git_model_driver.formats import registry
+from git_model_driver.formats.presets import PRESETS
+from git_model_driver.formats.presets import WITH_CONFIGS
 from git_model_driver.git import attributes
 from git_model_driver.git import hooks
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import worktree
 from git_model_driver.git.catfile import CatFile
+from git_model_driver.store.source import FileSource
+
+_SHOWN = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('pattern', nargs='*', help='as in .gitattributes')
+    parser.add_argument('--preset', action='append', default=[], choices=[*PRESETS],
+                        help='what this framework writes; may be given several times')
     parser.add_argument('--filename', action='store_true',
                         help='the patterns are names of files, not globs')
     parser.add_argument('--json', action='store_true',
@@ -32,18 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
     worktree.top_of(repository)
-    if args.configs and not args.dry_run:
+    configs = args.configs or bool(WITH_CONFIGS & set(args.preset))
+    patterns = [*args.pattern, *(p for name in args.preset for p in PRESETS[name])]
+    if configs and not args.dry_run:
         for name in attributes.add_configs(Path(attributes.FILE)):
             print(f'Merging {name} key by key in {attributes.FILE}')
-    if not args.pattern and args.json:
-        patterns = [pattern._asdict() for pattern in attributes.listing()]
-        print(json.dumps({'version': 1, 'patterns': patterns}, indent=2))
+    if not patterns and not configs:
+        _list(args.json)
         return 0
-    if not args.pattern and not args.configs:
-        for pattern, file in attributes.listing():
-            print(f'{pattern} ({file})')
-        return 0
-    for pattern in args.pattern:
+    for pattern in dict.fromkeys(patterns):
         _refuse_useless(pattern)
         quoted = attributes.quoted(pattern, args.filename)
         if args.dry_run:
@@ -56,6 +67,41 @@ def run(args: argparse.Namespace) -> int:
         hooks.ensure(repository)
         _point_at_raw(repository)
     return 0
+
+
+def _list(as_json: bool) -> None:
+    if as_json:
+        patterns = [pattern._asdict() for pattern in attributes.listing()]
+        print(json.dumps({'version': 1, 'patterns': patterns}, indent=2))
+        return
+    for pattern, file in attributes.listing():
+        print(f'{pattern} ({file})')
+    found: dict[str, list[str]] = {}
+    candidates = {
+        path: preset for path in worktree.files()
+        if (preset := presets.of_file(os.path.basename(path)))
+    }
+    tracked = attributes.filtered(candidates)
+    for path, preset in candidates.items():
+        if path not in tracked and _is_model(path):
+            found.setdefault(preset, []).append(words.printable(path))
+    for preset, paths in found.items():
+        shown = ', '.join(paths[:_SHOWN]) + (', ...' if paths[_SHOWN:] else '')
+        print(f'hint: not tracked: {shown}\nhint: to track such: git model track '
+              f'--preset {preset}', file=sys.stderr)
+
+
+def _is_model(path: str) -> bool:
+    try:
+        with open(path, 'rb') as file:
+            folder = os.path.dirname(os.path.abspath(path))
+            source = FileSource(file.fileno(), path, folder)
+            try:
+                return registry.read_any(source) is not None
+            finally:
+                source.close_siblings()
+    except (OSError, GitModelError):
+        return False
 
 
 def _refuse_useless(pattern: str) -> None:

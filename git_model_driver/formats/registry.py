@@ -1,9 +1,12 @@
 """The formats there are, and which one a file is in."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Layout
 from git_model_driver.formats import flax
+from git_model_driver.formats import foreign
 from git_model_driver.formats import gguf
 from git_model_driver.formats import npy
 from git_model_driver.formats import npz
@@ -43,22 +46,33 @@ _HEAD = 64
 
 def find(name: str) -> Format:
     """The format of that name. Raises FormatError."""
-    try:
+    if name in FORMATS:
         return FORMATS[name]
-    except KeyError:
-        raise FormatError(
-            f"the format '{name}' is not known here",
-            'upgrade with "pip install --upgrade git-model-driver"',
-        ) from None
+    for form in foreign.installed():
+        if name == form.NAME:
+            return form
+    raise FormatError(
+        f"the format '{name}' is not known here",
+        'upgrade with "pip install --upgrade git-model-driver", or install the '
+        'package that knows it',
+    )
 
 
 def read_any(source: Source) -> Layout | None:
-    """The layout of a file in any known format, or None: it is opaque."""
+    """The layout of a file in any known format, or None: it is opaque.
+
+    Raises FormatError where a format of another package is broken.
+    """
     head = bytes(source[0:_HEAD])
-    for form in FORMATS.values():
+    for form in _all():
         if form.sniff(head, len(source)):
             try:
                 return read(form, source)
             except FormatError:
                 continue
     return None
+
+
+def _all() -> Iterator[Format]:
+    yield from FORMATS.values()
+    yield from foreign.installed()      # looked for only where ours do not know it

@@ -140,10 +140,18 @@ def _write(file: Path, text: str) -> None:
 
 def merged_as_models(paths: Iterable[str]) -> set[str]:
     """Those of the paths (from the top) whose merge driver is ours."""
+    return _of_model('merge', run.text('rev-parse', '--show-toplevel') or '.', paths)
+
+
+def filtered(paths: Iterable[str]) -> set[str]:
+    """Those of the paths (from here) that the filter is responsible for."""
+    return _of_model('filter', '.', paths)
+
+
+def _of_model(attribute: str, folder: str, paths: Iterable[str]) -> set[str]:
     asked = b''.join(os.fsencode(path) + b'\0' for path in paths)
     fields = run.output(
-        '-C', run.text('rev-parse', '--show-toplevel') or '.',
-        'check-attr', '-z', '--stdin', 'merge', input=asked,
+        '-C', folder, 'check-attr', '-z', '--stdin', attribute, input=asked,
     ).split(b'\0')
     return {
         os.fsdecode(path) for path, value in zip(fields[::3], fields[2::3])

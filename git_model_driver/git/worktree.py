@@ -60,6 +60,12 @@ def _indexed(record: bytes) -> Indexed:
     return Indexed(mode, oid, int(stage), os.fsdecode(path))
 
 
+def files() -> list[str]:
+    """The files below here, from here, that git has or would add."""
+    listed = ('ls-files', '-z', '--cached', '--others', '--exclude-standard')
+    return sorted({os.fsdecode(name) for name in run.zsplit(*listed)})
+
+
 def stage(path: str) -> None:
     run.output('add', '--', f':(top,literal){path}')
 

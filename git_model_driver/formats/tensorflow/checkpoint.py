@@ -3,7 +3,8 @@
 The index says what lies where in the data, and the checksum of each tensor. Either
 file is read with the other beside it, so that both manifests have the same tensors
 and are merged alike, each by itself; a checksum that does not hold shows that the
-two are not of one save, and the file is kept opaque.
+two are not of one save, and the file is kept opaque. The graph of the objects that
+were saved is no tensor: its order differs between two exports of one model.
 """
 from __future__ import annotations
 
@@ -51,6 +52,10 @@ class Index(NamedTuple):
     def file(self, shard: int) -> str:
         return f'{self.stem}.data-{shard:05d}-of-{self.bundle.shards:05d}'
 
+    @property
+    def variables(self) -> list[Variable]:
+        return [v for v in self.bundle.variables if v.key != names.GRAPH]
+
     def tensor(self, variable: Variable, file: str = '') -> Tensor:
         name = self.labels[variable.key]
         return Tensor(name, variable.dtype, variable.shape, variable.extent, (), file)
@@ -69,7 +74,7 @@ def read_data(source: Source, form: str) -> Layout:
     index = _index(beside, matched[1], find)
     if index.bundle.shards != shards:
         raise FormatError('the index is of another number of files')
-    variables = [v for v in index.bundle.variables if v.shard == shard]
+    variables = [v for v in index.variables if v.shard == shard]
     tensors = tuple(index.tensor(variable) for variable in variables)
     return Layout(form, len(source), tensors, {}, (), _proofs(index, variables))
 
@@ -84,7 +89,7 @@ def read_index(source: Source, form: str) -> Layout:
 
     index = _index(source, name.removesuffix(_INDEX), find)
     tensors, checksums = [], []
-    for variable in index.bundle.variables:
+    for variable in index.variables:
         file = index.file(variable.shard)
         beside = find(file)
         if beside is None or variable.extent.end > len(beside):
@@ -94,9 +99,9 @@ def read_index(source: Source, form: str) -> Layout:
         checksums.append(Checksum(
             variable.kind, variable.extent, variable.checksum_at, tensor.name,
         ))
-    for start, end in {variable.block for variable in index.bundle.variables}:
+    for start, end in {variable.block for variable in index.variables}:
         checksums.append(Checksum('crc32c', Extent(start, end + 1 - start), end + 1))
-    proofs = _proofs(index, index.bundle.variables)
+    proofs = _proofs(index, index.variables)
     return Layout(form, len(source), tuple(tensors), {}, tuple(checksums), proofs)
 
 

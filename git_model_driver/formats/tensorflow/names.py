@@ -22,9 +22,8 @@ def labels(keys: Iterable[bytes], graph: bytes) -> dict[bytes, str]:
     """A name for each key; ``graph`` is b'' where there is none."""
     keys = list(keys)
     plain = {key: _plain(key) for key in keys}
-    full = {key: plain[key] for key in keys} | {
-        key: name for key, name in _named(graph).items() if key in plain and name
-    }
+    given = {key: name for key, name in _named(graph).items() if key in plain and name}
+    full = plain | _without_model(given)
     for choose in (full, _with_collection(plain, full)):
         counts = Counter(choose[key] for key in keys)
         if all(count == 1 for count in counts.values()):
@@ -37,6 +36,14 @@ def _plain(key: bytes) -> str:
     if key.startswith(b'\0'):
         return _slice(key)
     return key.decode('utf-8', 'backslashreplace').removesuffix(_SUFFIX)
+
+
+def _without_model(names: dict[bytes, str]) -> dict[bytes, str]:
+    """Keras puts the model's name before all others, but not after it was loaded."""
+    first = {name.partition('/')[0] for name in names.values()}
+    if len(first) == 1 and all(name.count('/') > 1 for name in names.values()):
+        return {key: name.partition('/')[2] for key, name in names.items()}
+    return names
 
 
 def _with_collection(
