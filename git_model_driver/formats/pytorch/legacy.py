@@ -63,24 +63,23 @@ def read(source: Source) -> Layout:
         raise FormatError('no PyTorch file')
     views, meta = objects.walk(pickled.load(file))
     keys = pickled.load(file)
-    extents = _storages(file, keys, views, len(source))
+    extents = _storages(source, file.tell(), keys, views)
     big = not system.get('little_endian', True)
     tensors = objects.tensors(views, extents.__getitem__, big)
     return Layout(NAME, len(source), tensors, meta)
 
 
 def _storages(
-    file: BinaryIO, keys: object, views: dict[str, View], size: int,
+    source: Source, at: int, keys: object, views: dict[str, View],
 ) -> dict[str, Extent]:
     """Where each storage lies; they follow one another to the end of the file."""
+    size = len(source)
     kinds = {view.storage.key: view.storage for view in views.values()}
     if type(keys) is not list or set(map(str, keys)) != set(kinds):
         raise FormatError('storages that no tensor is made of')
     found = {}
-    at = file.tell()
     for key in map(str, keys):
-        file.seek(at)
-        count, = _COUNT.unpack(file.read(_COUNT.size))
+        count, = _COUNT.unpack(source[at:at + _COUNT.size])
         kind = kinds[key]
         length = count * dtypes.byte_length(kind.dtype, (1,))
         at += _COUNT.size
