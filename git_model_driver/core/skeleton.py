@@ -13,7 +13,10 @@ and a change of values does not change it.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 from typing import Union
 
@@ -60,6 +63,48 @@ class Skeleton(NamedTuple):
     def size(self) -> int:
         """Bytes of the file that the skeleton describes."""
         return sum(segment.length for segment in self.segments)
+
+
+def cut(skeleton: Skeleton, start: int, end: int) -> Iterator[Union[bytes, Slot]]:
+    """The parts of the file from ``start`` to ``end``.
+
+    Raises FormatError where that cuts a tensor, or holds a checksum.
+    """
+    at = 0
+    for segment in skeleton.segments:
+        first, last = max(start - at, 0), min(end - at, segment.length)
+        if isinstance(segment, Literal) and first < last:
+            yield bytes(skeleton.literal(segment)[first:last])
+        elif first < last:
+            if not isinstance(segment, Slot) or (first, last) != (0, segment.length):
+                raise FormatError('a part of the file that cannot be cut out')
+            yield segment
+        at += segment.length
+
+
+class Blank:
+    """The file that a skeleton describes, all tensors and checksums zeros."""
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        self._skeleton = skeleton
+        self._starts = [0, *accumulate(s.length for s in skeleton.segments)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, where: slice) -> bytes:
+        start, stop, _ = where.indices(len(self))
+        out = bytearray()
+        i = max(0, bisect_right(self._starts, start) - 1)
+        while i < len(self._skeleton.segments) and self._starts[i] < stop:
+            segment, at = self._skeleton.segments[i], self._starts[i]
+            first, last = max(start - at, 0), min(stop - at, segment.length)
+            if isinstance(segment, Literal):
+                out += self._skeleton.literal(segment)[first:last]
+            else:
+                out += bytes(last - first)
+            i += 1
+        return bytes(out)
 
 
 class Builder:

@@ -62,6 +62,13 @@ class RebuildableFormat(Format, Protocol):
         """A skeleton that holds these lines; raises FormatError if it cannot."""
 
 
+class AdaptableFormat(Format, Protocol):
+    """A format of which one side's file can be given other metadata."""
+
+    def adapt(self, skeleton: Skeleton, manifest: Manifest) -> bytes:
+        """The skeleton with the manifest's metadata; raises FormatError."""
+
+
 def read(form: Format, source: Source) -> Layout:
     """The one boundary: whatever a reader raises for a bad file is FormatError."""
     try:
@@ -91,6 +98,10 @@ def sibling(source: Source, name: str) -> Source | None:
 
 def canonical_writer(form: Format) -> Callable[[Manifest], Skeleton] | None:
     return getattr(form, 'canonical', None)
+
+
+def adapter(form: Format) -> Callable[[Skeleton, Manifest], bytes] | None:
+    return getattr(form, 'adapt', None)
 
 
 def rebuilder(form: Format) -> Callable[[Manifest, Extents], bytes] | None:

@@ -19,6 +19,7 @@ from git_model_driver.core.layout import Layout
 from git_model_driver.core.layout import Tensor
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.skeleton import Slot
 from git_model_driver.formats import deflate
 from git_model_driver.formats import npy
 from git_model_driver.formats import zipdir
@@ -70,14 +71,13 @@ def rebuild(manifest: Manifest, extent: Extents) -> bytes:
 def _member(entry: Entry, extent: Extents) -> zipwrite.Member:
     file = entry.name if entry.dtype == 'BYTES' else entry.name + SUFFIX
     length = entry.nbytes
+    slot = (Slot(entry.name, length),) if length else ()
     if dict(entry.extra).get('encoding') == 'deflate':
         size, crc = _inflated(extent(entry))
-        return zipwrite.Member(
-            file, zipdir.DEFLATED, b'', entry.name, length, size, crc,
-        )
+        return zipwrite.Member(file, zipdir.DEFLATED, slot, size, crc)
     head = b'' if entry.dtype == 'BYTES' else npy.header_bytes(entry)
     size = len(head) + length
-    return zipwrite.Member(file, zipdir.STORED, head, entry.name, length, size, None)
+    return zipwrite.Member(file, zipdir.STORED, (head, *slot), size, None)
 
 
 def _inflated(chunks: Iterable[bytes | memoryview]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Dated 1980-01-01 as numpy.savez does, so that it follows from the members alone.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 from typing import Union
 
@@ -20,8 +21,11 @@ _UTF8 = 0x800
 _REGULAR_FILE = 0o600 << 16
 
 
+Part = Union[bytes, Slot]
+
+
 class Member(NamedTuple):
-    """``head`` and then the extent of the tensor ``name`` are the member's data.
+    """A file of the archive; ``parts`` are its data as they lie there.
 
     ``crc`` is that of the data when decompressed; None: it is computed where the
     file is written, which can be done for stored members.
@@ -29,10 +33,8 @@ class Member(NamedTuple):
 
     file: str
     method: int
-    head: bytes
-    name: str
-    length: int         # of the extent
-    size: int           # of all when decompressed
+    parts: Sequence[Part]
+    size: int           # when decompressed
     crc: int | None
 
 
@@ -54,9 +56,9 @@ class Writer:
         ))
         self._archive.add(crc)
         self._archive.add(struct.pack('<IIHH', _WIDE, _WIDE, len(name), len(extra)))
-        self._archive.add(name + extra + member.head)
-        if member.length:
-            self._archive.add(Slot(member.name, member.length))
+        self._archive.add(name + extra)
+        for part in member.parts:
+            self._archive.add(part)
         self._central.append((member, start, crc))
 
     def finish(self) -> bytes:
@@ -101,7 +103,9 @@ def _name(member: Member) -> tuple[bytes, int]:
 
 def _stored(member: Member) -> int:
     """Bytes of the member's data as they lie in the archive."""
-    return len(member.head) + member.length
+    return sum(
+        part.length if isinstance(part, Slot) else len(part) for part in member.parts
+    )
 
 
 def _crc(member: Member, data_at: int) -> Union[bytes, RangeSum]:

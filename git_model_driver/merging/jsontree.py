@@ -14,6 +14,7 @@ from typing import NamedTuple
 from git_model_driver.merging.jsontext import Number
 
 MISSING: Any = object()
+LISTED = '\0'          # before a key: it names an item of a list, whose order counts
 # PEFT writes these from a set, in another order each time.
 _SETS = frozenset({'target_modules', 'modules_to_save', 'exclude_modules'})
 
@@ -79,7 +80,9 @@ def _keys(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
             waiting = behind.get(key, [])
         keys.append(key)
     keys += waiting
-    is_sorted = len(ours) > 1 and list(ours) == sorted(ours)
+    is_sorted = len(ours) > 1 and list(ours) == sorted(ours) and (
+        not any(key.startswith(LISTED) for key in ours)
+    )
     return sorted(keys) if is_sorted else keys
 
 

@@ -13,6 +13,7 @@ from git_model_driver.core.model import Entry
 from git_model_driver.core.model import Manifest
 from git_model_driver.core.skeleton import Slot
 from git_model_driver.formats import registry
+from git_model_driver.formats.base import adapter
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.formats.base import rebuilder
 from git_model_driver.merging.units.base import Unsettled
@@ -34,7 +35,37 @@ def find_layout(
             return side.skeleton
     if canonical_writer(registry.find(result.format)) is not None:
         return None
-    return _new_layout(result, store)
+    return _adapted((*changed, *others), result, store) or _new_layout(result, store)
+
+
+def _adapted(
+    sides: Sequence[Manifest], result: Manifest, store: Store,
+) -> Blob | None:
+    """A side's file with other metadata, where its tensors are those of the result."""
+    adapt = adapter(registry.find(result.format))
+    for side in sides:
+        same = side._replace(meta=result.meta).structure == result.structure
+        if adapt is None or side.skeleton is None or not (
+            same and _attributes(side) == _attributes(result)
+            and _holds(side, result, store)
+        ):
+            continue
+        try:
+            parsed = skeletons.parse(store.read(side.skeleton.oid))
+            return _kept(adapt(parsed, result), store)
+        except (FormatError, MissingObject, CorruptObject):
+            continue
+    return None
+
+
+def _attributes(manifest: Manifest) -> dict[str, str]:
+    """What is said of single tensors, in whose place no other can be put."""
+    return {key: value for key, value in manifest.meta.items() if ':' in key}
+
+
+def _kept(skeleton: bytes, store: Store) -> Blob:
+    with store.batch() as batch:
+        return Blob(batch.put_bytes(skeleton), len(skeleton))
 
 
 def _holds(side: Manifest, result: Manifest, store: Store) -> bool:
@@ -74,5 +105,4 @@ def _new_layout(result: Manifest, store: Store) -> Blob:
         raise Unsettled(
             f'both sides changed the structure, and {e.message}',
         ) from None
-    with store.batch() as batch:
-        return Blob(batch.put_bytes(skeleton), len(skeleton))
+    return _kept(skeleton, store)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -11,6 +12,7 @@ from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.model import Blob
 from git_model_driver.core.model import Entry
 from git_model_driver.core.model import Manifest
+from git_model_driver.merging import documents
 from git_model_driver.merging import entries
 from git_model_driver.merging import layouts
 from git_model_driver.merging import notes
@@ -167,7 +169,19 @@ def _merge_meta(versions: Versions, merged: Merged) -> None:
         if decision.value is not None:
             merged.meta[key] = decision.value
         elif decision.who is Who.MANY:
-            merged.meta_conflicts[key] = 'both sides changed it'
+            _merge_document(key, versions.ancestor.meta, metas, merged)
+
+
+def _merge_document(
+    key: str, base: Mapping[str, str], metas: Sequence[Mapping[str, str]],
+    merged: Merged,
+) -> None:
+    try:
+        merged.meta[key] = documents.merge(
+            base.get(key), [meta.get(key) for meta in metas],
+        )
+    except Unsettled as e:
+        merged.meta_conflicts[key] = str(e)
 
 
 def _merge_tensors(

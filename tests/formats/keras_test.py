@@ -146,3 +146,44 @@ def test_one_side_adds_a_layer(repo: Repo, suffix: str) -> None:
     repo.git('merge', '--no-edit', 'topic')
     made = load(path)
     assert kernel(made, 'extra') == [5] and kernel(made, 'logits') == [7]
+
+
+def test_both_sides_change_the_config(repo: Repo) -> None:
+    repo.git('model', 'track', '*.keras')
+    path = repo.path / 'm.keras'
+
+    def step(rate: float, momentum: float, value: float) -> Callable[[], None]:
+        def write() -> None:
+            made = filled(model(), 'hidden', value)
+            made.optimizer.beta_1 = rate
+            made.get_layer('bn').momentum = momentum
+            save(made, path)
+
+        return write
+
+    repo.fork(step(.9, .99, 0), step(.8, .99, 2), step(.9, .5, 4))
+    repo.git('merge', '--no-edit', 'topic')
+    assert repo.status() == ''
+    made = load(path)
+    assert kernel(made, 'hidden') == [3]
+    assert made.get_layer('bn').momentum == .5 and made.optimizer.beta_1 == .8
+    repo.git('rm', '-q', '--cached', 'm.keras')
+    repo.git('add', 'm.keras')
+    assert repo.git('diff', '--cached', '--name-only') == ''
+
+
+def test_one_key_of_the_config_changed_on_both_sides(repo: Repo) -> None:
+    repo.git('model', 'track', '*.keras')
+    path = repo.path / 'm.keras'
+
+    def step(momentum: float) -> Callable[[], None]:
+        def write() -> None:
+            made = model()
+            made.get_layer('bn').momentum = momentum
+            save(made, path)
+
+        return write
+
+    repo.fork(step(.99), step(.9), step(.5))
+    said = repo.run('git', 'merge', 'topic', code=1).err
+    assert 'config.layers.bn.config.momentum: both sides changed it' in said

@@ -14,7 +14,13 @@ from git_model_driver.core.layout import Checksum
 from git_model_driver.core.layout import Extent
 from git_model_driver.core.layout import Layout
 from git_model_driver.core.layout import Tensor
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.skeleton import Blank
+from git_model_driver.core.skeleton import Skeleton
+from git_model_driver.core.skeleton import Slot
+from git_model_driver.core.skeleton import cut
 from git_model_driver.formats import zipdir
+from git_model_driver.formats import zipwrite
 from git_model_driver.formats.base import Source
 from git_model_driver.formats.hdf5.file import File
 from git_model_driver.formats.hdf5.format import Walk
@@ -61,6 +67,23 @@ def checksums(members: Any) -> tuple[Checksum, ...]:
         for member in members if member.method == zipdir.STORED
         for at in member.crc_at
     )
+
+
+def adapt(skeleton: Skeleton, manifest: Manifest) -> bytes:
+    """The same archive with the manifest's config.json. Raises FormatError."""
+    blank = Blank(skeleton)
+    archive = zipwrite.Writer()
+    for member in zipdir.members(blank):
+        if member.method != zipdir.STORED:
+            raise FormatError('a compressed archive cannot be written anew')
+        parts: list[zipwrite.Part] = list(
+            cut(skeleton, member.offset, member.offset + member.length),
+        )
+        if member.name == CONFIG:
+            parts = [manifest.meta[CONFIG].encode()]
+        size = sum(p.length if isinstance(p, Slot) else len(p) for p in parts)
+        archive.add(zipwrite.Member(member.name, zipdir.STORED, parts, size, None))
+    return archive.finish()
 
 
 def _document(source: Source, member: Member) -> Any:
