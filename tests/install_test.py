@@ -168,7 +168,8 @@ def test_one_command_sets_up_a_repository(machine: Machine) -> None:
     assert 'already installed' in said.out
     assert (repo / '.gitattributes').read_text().splitlines() == [
         f'*.{name} filter=model diff=model merge=model -text'
-        for name in ('safetensors', 'npy', 'npz')
+        for name in ('safetensors', 'npy', 'npz', 'keras', 'h5', 'pt', 'pth', 'onnx',
+                     'msgpack', 'gguf')
     ]
     machine.path_too(machine.home / '.local/bin')
     numpy.save(repo / 'm.npy', numpy.arange(3.0))
@@ -203,7 +204,7 @@ def test_the_second_run_changes_nothing(machine: Machine) -> None:
     said = machine.install(repo)
     assert 'already installed' in said.out
     assert 'is already set up' in said.out
-    assert said.out.count('is tracked already') == 3
+    assert said.out.count('is tracked already') == 10
     assert tree(machine.home) == before
 
 

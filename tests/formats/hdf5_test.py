@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def test_compressed_on_both_sides_is_a_conflict(repo: Repo) -> None:
     repo.fork(*(lambda s=s: write_chunked(path, s, compression='gzip')  # type: ignore[misc]
                 for s in (0, 1, 2)))
     said = repo.run('git', 'merge', 'topic', code=1)
-    assert 'hdf5 files cannot be written anew' in said.err
+    assert "with 'w[0:16,0:16]' cannot be written anew" in said.err
 
 
 def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
@@ -193,3 +194,36 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
             data[random.randrange(len(data))] = random.choice((0, 1, 255, 128))
         found = registry.read_any(bytes(data))
         assert found is None or found.size == len(data)
+
+
+def test_both_sides_add_a_dataset(repo: Repo) -> None:
+    repo.git('model', 'track', '*.h5')
+    path = repo.path / 'm.h5'
+
+    def step(**more: Any) -> Callable[[], None]:
+        def run() -> None:
+            with h5py.File(path, 'w') as file:
+                datasets = {'g/w': numpy.arange(6, dtype='>f4'), **more}
+                for name, value in datasets.items():
+                    file[name] = value
+                file['alias'] = file['g/w']
+                group = file['g']
+                group.attrs['text'], group.attrs['n'] = 'é', numpy.int32(3)
+                group.attrs['names'] = numpy.array(['a', 'bc'], 'S2')
+                group.attrs['texts'] = ['x', 'y']
+                file.attrs['flags'] = numpy.array([[True, False]])
+
+        return run
+
+    repo.fork(step(), step(ours=numpy.ones((2, 2))), step(theirs=numpy.bool_(True)))
+    repo.git('merge', '--no-edit', 'topic')
+    assert repo.status() == ''
+    with h5py.File(path) as file:
+        assert sorted(file) == ['alias', 'g', 'ours', 'theirs']
+        assert (file['g/w'][()] == numpy.arange(6)).all() and file['theirs'][()]
+        assert file['alias'] == file['g/w'] and (file['ours'][()] == 1).all()
+        attrs = dict(file['g'].attrs)
+        assert attrs['text'] == 'é' and attrs['n'] == 3
+        assert attrs['names'].tolist() == [b'a', b'bc']
+        assert attrs['texts'].tolist() == ['x', 'y']
+        assert file.attrs['flags'].tolist() == [[True, False]]

@@ -187,3 +187,33 @@ def test_one_key_of_the_config_changed_on_both_sides(repo: Repo) -> None:
     repo.fork(step(.99), step(.9), step(.5))
     said = repo.run('git', 'merge', 'topic', code=1).err
     assert 'config.layers.bn.config.momentum: both sides changed it' in said
+
+
+def test_both_sides_add_a_layer(repo: Repo) -> None:
+    repo.git('model', 'track', '*.keras')
+    path = repo.path / 'm.keras'
+
+    def with_top(value: float) -> Any:
+        made = model()
+        made.add(keras.layers.Dense(2, name='top'))
+        made.compile('adam', 'mse')
+        made.optimizer.build(made.trainable_variables)
+        return filled(made, 'top', value)
+
+    repo.fork(
+        lambda: put(model(), path),
+        lambda: put(filled(model('extra'), 'extra', 5), path),
+        lambda: put(with_top(7), path),
+    )
+    repo.git('merge', '--no-edit', 'topic')
+    made = load(path)
+    assert [layer.name for layer in made.layers][-3:] == ['extra', 'logits', 'top']
+    assert kernel(made, 'extra') == [5] and kernel(made, 'top') == [7]
+    assert made.predict(numpy.zeros((1, 6, 6, 1)), verbose=0).shape == (1, 2)
+    assert len(made.optimizer.variables) == 2 + 2 * len(made.trainable_variables)
+    assert repo.git('diff', '--no-textconv') == ''
+    assert repo.status() == ''
+
+
+def put(made: Any, path: Path) -> None:
+    save(made, path)

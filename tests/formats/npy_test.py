@@ -38,7 +38,7 @@ OPAQUE: dict[str, Any] = {
 
 def entry(data: bytes) -> Entry:
     (tensor,) = base.read(npy, data).tensors
-    name, dtype, shape, _, extra = tensor
+    name, dtype, shape, _, extra, _ = tensor
     return Entry(name, dtype, shape, of_bytes(b''), extra)
 
 

@@ -11,9 +11,13 @@ from git_model_driver.core import dtype as dtypes
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Layout
 from git_model_driver.core.layout import Tensor
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.skeleton import Builder
+from git_model_driver.formats.base import Extents
 from git_model_driver.formats.base import Source
 from git_model_driver.formats.hdf5 import datasets
 from git_model_driver.formats.hdf5 import groups
+from git_model_driver.formats.hdf5 import write
 from git_model_driver.formats.hdf5.attributes import Heaps
 from git_model_driver.formats.hdf5.attributes import attribute
 from git_model_driver.formats.hdf5.file import SIGNATURE
@@ -36,6 +40,22 @@ def sniff(head: bytes, size: int) -> bool:
 def read(source: Source) -> Layout:
     tensors, meta = Walk(File(source)).everything()
     return Layout(NAME, len(source), tuple(names.renamed(tensors, meta)), meta)
+
+
+def rebuild(manifest: Manifest, extent: Extents) -> bytes:
+    """A new file of these datasets and attributes. Raises FormatError.
+
+    Not of Keras' files: their paths do not follow from the names.
+    """
+    if any(key.endswith(('vars@name', '@layer_names')) for key in manifest.meta):
+        raise FormatError("Keras' HDF5 files cannot be written anew (.keras can)")
+    aliases = {key[:-1] for key, text in manifest.meta.items()
+               if key.endswith('@') and text.startswith('same as ')}
+    datasets = {n: e for n, e in manifest.tensors.items() if n not in aliases}
+    out = Builder()
+    for part in write.parts(datasets, manifest.meta, Walk):
+        out.add(part)
+    return out.serialize()
 
 
 class Walk:

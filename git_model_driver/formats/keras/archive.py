@@ -7,6 +7,7 @@ addresses in the memory of the process.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from git_model_driver.core.errors import FormatError
@@ -21,16 +22,20 @@ from git_model_driver.core.skeleton import Slot
 from git_model_driver.core.skeleton import cut
 from git_model_driver.formats import zipdir
 from git_model_driver.formats import zipwrite
+from git_model_driver.formats.base import Extents
 from git_model_driver.formats.base import Source
+from git_model_driver.formats.hdf5 import write
 from git_model_driver.formats.hdf5.file import File
 from git_model_driver.formats.hdf5.format import Walk
 from git_model_driver.formats.keras import names
+from git_model_driver.formats.keras import paths
 from git_model_driver.formats.slice import SliceSource
 from git_model_driver.formats.zipdir import Member
 
 NAME = 'keras'
 CONFIG, METADATA, WEIGHTS = 'config.json', 'metadata.json', 'model.weights.h5'
 _LONGEST_JSON = 1 << 26
+_NAME = 'vars@name'         # of a group, which the names of its variables say
 _OF_ONE_SAVE = frozenset({'date_saved', 'shared_object_id'})
 
 
@@ -52,7 +57,10 @@ def read(source: Source) -> Layout:
         if name == WEIGHTS and member.method == zipdir.STORED:
             variables, attributes = _weights(source, member, documents[CONFIG])
             tensors += variables
-            meta.update((f'{WEIGHTS}:{key}', text) for key, text in attributes.items())
+            meta.update(
+                (f'{WEIGHTS}:{key}', text) for key, text in attributes.items()
+                if not key.endswith(_NAME)
+            )
         elif name not in documents and member.size:
             tensors.append(_whole(member))
     if len({tensor.name for tensor in tensors}) != len(tensors):
@@ -81,9 +89,37 @@ def adapt(skeleton: Skeleton, manifest: Manifest) -> bytes:
         )
         if member.name == CONFIG:
             parts = [manifest.meta[CONFIG].encode()]
-        size = sum(p.length if isinstance(p, Slot) else len(p) for p in parts)
-        archive.add(zipwrite.Member(member.name, zipdir.STORED, parts, size, None))
+        _add(archive, member.name, parts)
     return archive.finish()
+
+
+def rebuild(manifest: Manifest, extent: Extents) -> bytes:
+    """A new archive with these variables and config. Raises FormatError."""
+    config = json.loads(manifest.meta[CONFIG])
+    if any(key.startswith(f'{WEIGHTS}:') for key in manifest.meta):
+        raise FormatError('its weights have attributes whose place is not known')
+    tensors = manifest.tensors
+    files = {n: e for n, e in tensors.items() if e.dtype == 'BYTES'}
+    shapes = {n: e.shape for n, e in tensors.items() if n not in files}
+    found = paths.find(shapes, config)
+    variables = {found[name]: tensors[name] for name in shapes}
+    attributes = paths.attributes(shapes, config)
+    archive = zipwrite.Writer()
+    _add(archive, METADATA, [manifest.meta.get(METADATA, '{}').encode()])
+    _add(archive, CONFIG, [manifest.meta[CONFIG].encode()])
+    _add(archive, WEIGHTS, write.parts(variables, attributes, Walk))
+    for name, entry in files.items():
+        if entry.extra:
+            raise FormatError('a compressed member cannot be written anew')
+        _add(archive, name, [Slot(name, entry.nbytes)])
+    return archive.finish()
+
+
+def _add(
+    archive: zipwrite.Writer, name: str, parts: Sequence[zipwrite.Part],
+) -> None:
+    size = sum(p.length if isinstance(p, Slot) else len(p) for p in parts)
+    archive.add(zipwrite.Member(name, zipdir.STORED, parts, size, None))
 
 
 def _document(source: Source, member: Member) -> Any:

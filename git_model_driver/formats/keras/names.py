@@ -22,7 +22,7 @@ from git_model_driver.core.layout import Tensor
 Meta = Mapping[str, str]
 _KERNEL = ('kernel', 'bias')
 _SCALE = ('gamma', 'beta')
-_VARIABLES = {
+VARIABLES = {
     'dense': _KERNEL, 'einsum_dense': _KERNEL, 'conv1d': _KERNEL, 'conv2d': _KERNEL,
     'conv3d': _KERNEL, 'conv1d_transpose': _KERNEL, 'conv2d_transpose': _KERNEL,
     'conv3d_transpose': _KERNEL, 'depthwise_conv1d': _KERNEL,
@@ -36,19 +36,20 @@ _VARIABLES = {
     'seed_generator': ('seed_generator_state',),
 }
 # Those that may lack their last variable; of others all must be there.
-_MAY_LACK = frozenset({_KERNEL, _VARIABLES['cell'], _VARIABLES['separable_conv1d']})
+_MAY_LACK = frozenset({_KERNEL, VARIABLES['cell'], VARIABLES['separable_conv1d']})
 _NOT_TRAINED = frozenset({
     'moving_mean', 'moving_variance', 'mean', 'variance', 'count',
     'seed_generator_state',
 })
-_SLOTS = {
+SLOTS = {
     'adam': ('momentum', 'velocity'), 'adamw': ('momentum', 'velocity'),
     'nadam': ('momentum', 'velocity'), 'adamax': ('momentum', 'norm'),
     'lamb': ('momentum', 'velocity'), 'sgd': ('momentum',), 'lion': ('momentum',),
     'rmsprop': ('velocity',), 'adagrad': ('accumulator',),
 }
-_NUMBERED = re.compile(r'_\d+$')
-_VARS = 'vars'
+FIRST = ('optimizer/iteration', 'optimizer/learning_rate')
+NUMBERED = re.compile(r'_\d+$')
+VARS = 'vars'
 
 
 def renamed(
@@ -77,27 +78,27 @@ def _numbered(
     groups: dict[str, list[str]] = {}
     for path in shapes:
         group, _, index = path.rpartition('/')
-        if index.isdecimal() and (group == _VARS or group.endswith(f'/{_VARS}')):
+        if index.isdecimal() and (group == VARS or group.endswith(f'/{VARS}')):
             groups.setdefault(group, []).append(path)
     named = {}
     for group, paths in groups.items():
         paths.sort(key=lambda path: int(path.rpartition('/')[2]))
-        owner = group[:-len(_VARS)].rstrip('/')
+        owner = group[:-len(VARS)].rstrip('/')
         variables = _variables(owner, [shapes[path] for path in paths])
         label = _label(owner, meta)
         for path, variable in zip(paths, variables):
             named[path] = f'{label}/{variable}' if label else variable
-    optimizer = groups.get(f'optimizer/{_VARS}', [])
+    optimizer = groups.get(f'optimizer/{VARS}', [])
     named.update(_optimizer(optimizer, shapes, named, meta, config))
     return named
 
 
 def _variables(owner: str, shapes: Sequence[tuple[int, ...]]) -> Sequence[str]:
     """What the variables of a layer are called; their numbers where that is unknown."""
-    element = _NUMBERED.sub('', owner.rpartition('/')[2])
-    if element.endswith('_dense') and element not in _VARIABLES:
+    element = NUMBERED.sub('', owner.rpartition('/')[2])
+    if element.endswith('_dense') and element not in VARIABLES:
         element = 'dense'           # query_dense and the like
-    known = _VARIABLES.get(element, ())
+    known = VARIABLES.get(element, ())
     enough = len(known) - 1 if known in _MAY_LACK else len(known)
     if not enough <= len(shapes) <= len(known):
         return [str(i) for i in range(len(shapes))]
@@ -109,7 +110,7 @@ def _label(owner: str, meta: Meta) -> str:
     parts, path = [], ''
     for element in owner.split('/'):
         path = f'{path}/{element}' if path else element
-        name = meta.get(f'{path}/{_VARS}@name', '').partition(' ')[2]
+        name = meta.get(f'{path}/{VARS}@name', '').partition(' ')[2]
         if path == 'optimizer':
             parts.append(element)
         elif element not in ('layers', '_layer_checkpoint_dependencies'):
@@ -122,24 +123,24 @@ def _optimizer(
     named: Mapping[str, str], meta: Meta, config: Any,
 ) -> dict[str, str]:
     """Keras' optimizers: the step, the rate, then some for each trained variable."""
-    found = dict(zip(paths, ('optimizer/iteration', 'optimizer/learning_rate')))
-    trained = _trained(shapes, named, config)
-    slots, rest = divmod(len(paths) - 2, len(trained)) if trained else (0, 0)
+    found = dict(zip(paths, FIRST))
+    order = trained(shapes, named, config)
+    slots, rest = divmod(len(paths) - 2, len(order)) if order else (0, 0)
     if slots < 1 or rest:
         return found
-    kind = meta.get(f'optimizer/{_VARS}@name', '').partition(' ')[2]
-    words = _SLOTS.get(_NUMBERED.sub('', kind), ())
+    kind = meta.get(f'optimizer/{VARS}@name', '').partition(' ')[2]
+    words = SLOTS.get(NUMBERED.sub('', kind), ())
     if len(words) != slots:
         words = tuple(str(i) for i in range(slots))
     for i, path in enumerate(paths[2:]):
-        label, shape = trained[i // slots]
+        label, shape = order[i // slots]
         if shape != shapes[path]:
             return dict(list(found.items())[:2])
         found[path] = f'optimizer/{label}/{words[i % slots]}'
     return found
 
 
-def _trained(
+def trained(
     shapes: Mapping[str, tuple[int, ...]], named: Mapping[str, str], config: Any,
 ) -> list[tuple[str, tuple[int, ...]]]:
     """Label and shape of what is trained, in the order of the model's layers."""
