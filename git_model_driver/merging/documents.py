@@ -10,8 +10,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from git_model_driver.core.documents import LISTED
+from git_model_driver.core.documents import keyed
+from git_model_driver.core.documents import plain
 from git_model_driver.merging import jsontree
-from git_model_driver.merging.jsontree import LISTED
 from git_model_driver.merging.units.base import Unsettled
 
 
@@ -21,7 +23,7 @@ def merge(base: str | None, versions: Sequence[str | None]) -> str:
     if len(versions) != 2 or not all(text and text.startswith('{') for text in texts):
         raise Unsettled('both sides changed it')
     try:
-        documents = [_keyed(json.loads(str(text))) for text in texts]
+        documents = [keyed(json.loads(str(text))) for text in texts]
     except (ValueError, RecursionError):
         raise Unsettled('both sides changed it') from None
     _check_places(documents, '')
@@ -29,36 +31,8 @@ def merge(base: str | None, versions: Sequence[str | None]) -> str:
     for path, why in jsontree.conflicts(tree):
         raise Unsettled(f'{path.replace(LISTED, "")}: {why}')
     return json.dumps(
-        _plain(tree), ensure_ascii=False, separators=(',', ':'), sort_keys=True,
+        plain(tree), ensure_ascii=False, separators=(',', ':'), sort_keys=True,
     )
-
-
-def _keyed(value: Any) -> Any:
-    """Lists of named things as objects, in their order."""
-    if isinstance(value, dict):
-        return {key: _keyed(item) for key, item in value.items()}
-    if isinstance(value, list) and value:
-        names = [_name(item) for item in value]
-        if all(names) and len(set(names)) == len(names):
-            return {f'{LISTED}{n}': _keyed(item) for n, item in zip(names, value)}
-    return value
-
-
-def _name(item: Any) -> str | None:
-    if not isinstance(item, dict):
-        return None
-    inner = item.get('config')
-    name = inner.get('name') if isinstance(inner, dict) else item.get('name')
-    return name if isinstance(name, str) and name else None
-
-
-def _plain(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    items = {key: _plain(item) for key, item in value.items()}
-    if items and all(key.startswith(LISTED) for key in items):
-        return list(items.values())
-    return items
 
 
 def _check_places(sides: Sequence[Any], path: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Optional
 
+from git_model_driver.merging import jsontree
 from git_model_driver.merging.jsontext import Number
 from git_model_driver.merging.rows import Side
 from git_model_driver.merging.rows import plan_of_rows
@@ -133,3 +134,25 @@ def with_vocab_size(
             done = with_vocab_size(inner, vocabularies, labels)
             result = [{**doc, key: part} for doc, part in zip(result, done)]
     return result
+
+
+def with_total_size(tree: Any, sides: Sequence[Any]) -> Any:
+    """The index of shards with the bytes that both sides added.
+
+    Sides that each added tensors of the same size have the same total, which is
+    not the sum.
+    """
+    maps = [_part(side, 'weight_map') for side in sides]
+    totals = [_part(side, 'metadata').get('total_size') for side in sides]
+    base, ours, theirs = totals
+    if not all(maps) or maps[1].keys() == maps[2].keys() or None in totals or (
+        base == ours or ours != theirs
+    ):
+        return tree
+    total = jsontree.merged_size(base, ours, theirs)
+    return {**tree, 'metadata': {**tree['metadata'], 'total_size': total}}
+
+
+def _part(document: Any, key: str) -> dict[str, Any]:
+    found = document.get(key) if isinstance(document, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -85,7 +85,7 @@ def _by_key(
     ]
     if name not in (jsonkeys.TOKENIZER, *jsonkeys.VOCABULARIES):
         sides = jsonkeys.with_vocab_size(sides, known, _SIDES)
-    tree = jsontree.merge(*sides)
+    tree = jsonkeys.with_total_size(jsontree.merge(*sides), sides)
     found = dict(jsontree.conflicts(tree))
     written = [
         jsontext.write(

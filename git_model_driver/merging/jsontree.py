@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from git_model_driver.core.documents import LISTED
 from git_model_driver.merging.jsontext import Number
 
 MISSING: Any = object()
-LISTED = '\0'          # before a key: it names an item of a list, whose order counts
 # PEFT writes these from a set, in another order each time.
 _SETS = frozenset({'target_modules', 'modules_to_save', 'exclude_modules'})
 
@@ -99,14 +99,14 @@ def _later(base: Any, ours: str, theirs: str) -> str:
     return max(ours, theirs, key=lambda text: [int(n) for n in text.split('.')[:3]])
 
 
-def _sum(base: Number, ours: Number, theirs: Number) -> Number:
+def merged_size(base: Number, ours: Number, theirs: Number) -> Number:
     """Bytes of all tensors: what both sides added."""
     return Number(str(int(ours) + int(theirs) - int(base)))
 
 
 _RESOLVED: dict[str, Callable[[Any, Any, Any], Any]] = {
     'transformers_version': _later,
-    'total_size': _sum,
+    'total_size': merged_size,
 }
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from git_model_driver.core import documents
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import oid as oids
@@ -31,7 +32,7 @@ def lines(summary: Summary) -> Iterator[str]:
     yield manifests.SUMMARY
     yield f'format {manifest.format}'
     for key in sorted(manifest.meta):
-        yield manifests.meta_line(key, manifest.meta[key])
+        yield from _meta(key, manifest.meta[key])
     for chunk in manifest.chunks:
         yield f'chunk {oids.short(chunk.oid)} {chunk.nbytes}'
     group = None
@@ -43,6 +44,16 @@ def lines(summary: Summary) -> Iterator[str]:
     if manifest.skeleton:
         yield ''
         yield f'layout {oids.short(manifest.skeleton.oid)}'
+
+
+def _meta(key: str, value: str) -> Iterator[str]:
+    """A line; of a document (a model's config) one for each value in it."""
+    found = documents.flattened(value.removeprefix('str ')) if '{' in value else None
+    if not found:
+        yield manifests.meta_line(key, value)
+        return
+    for path, said in found:
+        yield f'meta {words.quote(key)} {words.encode(path)} {words.printable(said)}'
 
 
 def _tensor(entry: Entry, found: Statistics | None) -> str:

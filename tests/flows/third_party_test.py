@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import os
+import struct
 import sysconfig
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,76 @@ def test_a_broken_one_is_a_conflict_and_no_traceback(
     assert repo.status() == f'UU {M}\n'
     repo.git('merge', '--abort')
     assert repo.load() == {'x': [1, -5, 9]}
+
+
+WEIGHTS = '''\
+from git_model_driver.core.layout import Extent, Layout, Tensor
+
+NAME = 'raw-floats'
+
+
+def sniff(head, size):
+    return head.startswith(b'RAWF')
+
+
+def read(source):
+    count = (len(source) - 4) // 4
+    tensor = Tensor('w', 'F32', (count,), Extent(4, 4 * count))
+    return Layout(NAME, len(source), (tensor,), {'by': 'a package'})
+'''
+
+
+@pytest.fixture
+def format_package(package: Path) -> Iterator[Path]:
+    info = package / 'farthest-1.0.dist-info' / 'entry_points.txt'
+    before = info.read_text()
+    info.write_text(f'{before}[git_model_driver.formats]\nraw-floats = raw_floats\n')
+    yield package
+    info.write_text(before)
+
+
+def raw(*values: float) -> bytes:
+    return b'RAWF' + struct.pack(f'<{len(values)}f', *values)
+
+
+def test_a_format_of_another_package_is_merged(
+    repo: Repo, format_package: Path,
+) -> None:
+    (format_package / 'raw_floats.py').write_text(WEIGHTS)
+    repo.git('model', 'track', '*.raw')
+    repo.fork(*(lambda x=x: repo.write('m.raw', raw(1, x)) for x in (0, 2, 4)))
+    assert 'format raw-floats\n' in repo.manifest('m.raw')
+    repo.git('merge', '--no-edit', 'topic')
+    assert repo.read('m.raw') == raw(1, 3)
+    assert repo.status() == ''
+
+
+@pytest.mark.parametrize(('source', 'reason'), [
+    ('raise RuntimeError("no licence")', 'no licence'),
+    ('NAME = "other"', 'it lacks NAME, sniff or read'),
+])
+def test_a_broken_format_stops_what_it_would_store_otherwise(
+    repo: Repo, format_package: Path, source: str, reason: str,
+) -> None:
+    (format_package / 'raw_floats.py').write_text(source)
+    repo.git('model', 'track', '*.raw')
+    repo.write('m.raw', raw(1))
+    said = repo.run('git', 'add', 'm.raw', code=128).err
+    assert 'Traceback' not in said
+    assert "the format 'raw-floats' of the package 'farthest'" in said
+    assert reason in said
+
+
+@pytest.mark.parametrize('broken', [
+    WEIGHTS.replace('count = ', 'count = 1 / 0 + '),
+    WEIGHTS.replace('return Layout(', 'return None and Layout('),
+    WEIGHTS.replace('Extent(4', 'Extent(40'),
+])
+def test_a_file_that_it_fails_on_is_opaque(
+    repo: Repo, format_package: Path, broken: str,
+) -> None:
+    (format_package / 'raw_floats.py').write_text(broken)
+    repo.git('model', 'track', '*.raw')
+    repo.write('m.raw', raw(1))
+    repo.commit('a')
+    assert 'format opaque\n' in repo.manifest('m.raw')
