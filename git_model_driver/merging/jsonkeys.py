@@ -144,12 +144,13 @@ def with_total_size(tree: Any, sides: Sequence[Any]) -> Any:
     """
     maps = [_part(side, 'weight_map') for side in sides]
     totals = [_part(side, 'metadata').get('total_size') for side in sides]
-    base, ours, theirs = totals
-    if not all(maps) or maps[1].keys() == maps[2].keys() or None in totals or (
-        base == ours or ours != theirs
+    numbers = [total for total in totals if isinstance(total, Number)]
+    if len(numbers) < len(totals) or not all(maps) or (
+        maps[1].keys() == maps[2].keys()
+        or numbers[0] == numbers[1] or numbers[1] != numbers[2]
     ):
         return tree
-    total = jsontree.merged_size(base, ours, theirs)
+    total = jsontree.merged_size(*numbers)
     return {**tree, 'metadata': {**tree['metadata'], 'total_size': total}}
 
 

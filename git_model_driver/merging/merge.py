@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -12,9 +11,9 @@ from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.model import Blob
 from git_model_driver.core.model import Entry
 from git_model_driver.core.model import Manifest
-from git_model_driver.merging import documents
 from git_model_driver.merging import entries
 from git_model_driver.merging import layouts
+from git_model_driver.merging import metadata
 from git_model_driver.merging import notes
 from git_model_driver.merging import renames
 from git_model_driver.merging import ties
@@ -27,7 +26,6 @@ from git_model_driver.merging.settle import settle_all
 from git_model_driver.merging.threeway import Decision
 from git_model_driver.merging.threeway import Who
 from git_model_driver.merging.threeway import decide
-from git_model_driver.merging.threeway import decide_all
 from git_model_driver.merging.units import registry as units
 from git_model_driver.merging.units.base import Side
 from git_model_driver.merging.units.base import Unsettled
@@ -123,7 +121,9 @@ def _merge(versions: Versions, means: Means, keep: bool) -> Merged:
     base = versions.ancestor
     formats = [side.format for side in versions.sides]
     merged = Merged(next((f for f in formats if f != base.format), base.format))
-    _merge_meta(versions, merged)
+    meta = metadata.merge(versions, merged.format)
+    merged.meta, merged.meta_conflicts = meta.values, meta.conflicts
+    merged.notes += meta.notes
     try:
         with means.store.batch() as batch:
             _merge_tensors(versions, means, merged, batch)
@@ -161,27 +161,6 @@ def _not_mergeable(versions: Versions) -> str | None:
         )
         return f'formats differ: {said}'
     return None
-
-
-def _merge_meta(versions: Versions, merged: Merged) -> None:
-    metas = [side.meta for side in versions.sides]
-    for key, decision in decide_all(versions.ancestor.meta, *metas).items():
-        if decision.value is not None:
-            merged.meta[key] = decision.value
-        elif decision.who is Who.MANY:
-            _merge_document(key, versions.ancestor.meta, metas, merged)
-
-
-def _merge_document(
-    key: str, base: Mapping[str, str], metas: Sequence[Mapping[str, str]],
-    merged: Merged,
-) -> None:
-    try:
-        merged.meta[key] = documents.merge(
-            base.get(key), [meta.get(key) for meta in metas],
-        )
-    except Unsettled as e:
-        merged.meta_conflicts[key] = str(e)
 
 
 def _merge_tensors(

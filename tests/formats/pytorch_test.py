@@ -275,3 +275,43 @@ def test_a_view_that_repeats_too_often(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match='too often'):
         list(values.decoded(entry, [bytes(4)]))
     assert numpy.prod(entry.shape) == 1 << 30
+
+
+def test_checkpoints_of_two_trainings_meet(repo: Repo) -> None:
+    """Epochs and losses differ always: they are ours', and the report says so."""
+    repo.git('model', 'track', '*.pt')
+
+    def train(steps: int, rate: float) -> Callable[[], None]:
+        def run() -> None:
+            torch.manual_seed(0)
+            net = torch.nn.Linear(4, 2)
+            optimizer = torch.optim.Adam(net.parameters(), lr=rate)
+            schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+            loss = 0.
+            for _ in range(steps):
+                optimizer.zero_grad()
+                loss = net(torch.ones(3, 4)).square().sum()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+            repo.write('m.pt', saved({
+                'model': net.state_dict(), 'optimizer': optimizer.state_dict(),
+                'schedule': schedule.state_dict(), 'epoch': steps, 'loss': float(loss),
+                'args': {'width': 4},
+            }))
+
+        return run
+
+    repo.fork(train(1, .1), train(3, .1), train(6, .1))
+    ours = torch.load(io.BytesIO(repo.read('m.pt')))
+    repo.git('checkout', '-q', 'topic')
+    theirs = torch.load(io.BytesIO(repo.read('m.pt')))
+    repo.git('checkout', '-q', 'main')
+    said = repo.run('git', 'merge', '--no-edit', 'topic').err
+    assert '  epoch: taken from ours (state of one run)\n' in said
+    found = torch.load(io.BytesIO(repo.read('m.pt')))
+    mean = (ours['model']['weight'] + theirs['model']['weight']) / 2
+    assert torch.equal(found['model']['weight'], mean)
+    assert found['epoch'] == 3 and found['schedule'] == ours['schedule']
+    torch.optim.Adam(torch.nn.Linear(4, 2).parameters()).load_state_dict(
+        found['optimizer'])
