@@ -14,6 +14,7 @@ from itertools import chain
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
@@ -113,8 +114,11 @@ def _check_manifest(found: Found, needed: dict[Oid, str]) -> list[str]:
         manifest = manifests.parse(found.data, found.path)
     except ManifestError as e:
         return [f'{where}: {e.message}']
-    if manifest.format not in (*registry.FORMATS, manifests.OPAQUE):
-        return [f"{where}: the format '{manifest.format}' is not known here"]
+    if manifest.format != manifests.OPAQUE:
+        try:
+            registry.find(manifest.format)
+        except FormatError as e:
+            return [f'{where}: {e.message}']
     blobs = [*manifest.chunks, *filter(None, [manifest.skeleton])]
     needed.update((blob.oid, where) for blob in blobs)
     for entry in manifest.tensors.values():

@@ -1,47 +1,74 @@
-"""The formats there are, and which one a file is in."""
+"""The formats there are, and which one a file is in.
+
+A format's module is loaded when a file may be in it, by its first bytes or its name:
+a filter that sees one format does not pay for the others.
+"""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
 
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.layout import Layout
-from git_model_driver.formats import flax
 from git_model_driver.formats import foreign
-from git_model_driver.formats import gguf
-from git_model_driver.formats import npy
-from git_model_driver.formats import npz
-from git_model_driver.formats import onnx
-from git_model_driver.formats import onnxdata
-from git_model_driver.formats import safetensors
 from git_model_driver.formats.base import Format
 from git_model_driver.formats.base import Source
+from git_model_driver.formats.base import name_of
 from git_model_driver.formats.base import read
-from git_model_driver.formats.hdf5 import format as hdf5
-from git_model_driver.formats.keras import archive as keras
-from git_model_driver.formats.pytorch import archive as pytorch
-from git_model_driver.formats.pytorch import legacy as pytorch_legacy
-from git_model_driver.formats.tensorflow import data as tensorflow_data
-from git_model_driver.formats.tensorflow import index as tensorflow_index
-from git_model_driver.formats.tensorflow import savedmodel
 
-# Told apart by their first bytes; the first that can read the file has it.
-FORMATS: dict[str, Format] = {
-    tensorflow_data.NAME: tensorflow_data,
-    tensorflow_index.NAME: tensorflow_index,
-    savedmodel.NAME: savedmodel,
-    onnxdata.NAME: onnxdata,
-    npy.NAME: npy,
-    keras.NAME: keras,
-    pytorch.NAME: pytorch,
-    npz.NAME: npz,
-    pytorch_legacy.NAME: pytorch_legacy,
-    hdf5.NAME: hdf5,
-    gguf.NAME: gguf,
-    onnx.NAME: onnx,
-    flax.NAME: flax,
-    safetensors.NAME: safetensors,
-}
 _HEAD = 64
+_PACKAGE = 'git_model_driver.formats'
+_ZIP = (b'PK\3\4', b'PK\5\6')
+_MAPS = tuple(bytes([code]) for code in (*range(0x81, 0x90), 0xde, 0xdf))
+
+
+class Builtin:
+    """A format of this package; ``heads`` or ``names`` (a pattern) tell its files."""
+
+    def __init__(
+        self, name: str, module: str, heads: tuple[bytes, ...] = (b'',),
+        names: str = '.*',
+    ) -> None:
+        self.NAME = name
+        self._path = f'{_PACKAGE}.{module}'
+        self._heads = heads
+        self._names = re.compile(names, re.DOTALL)
+
+    def may_be(self, head: bytes, name: str) -> bool:
+        """Whether it is worth the loading."""
+        return head.startswith(self._heads) and bool(self._names.fullmatch(name))
+
+    def sniff(self, head: bytes, size: int) -> bool:
+        return bool(import_module(self._path).sniff(head, size))
+
+    def read(self, source: Source) -> Layout:
+        layout: Layout = import_module(self._path).read(source)
+        return layout
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._path), name)
+
+
+# The first that can read the file has it.
+FORMATS: dict[str, Builtin] = {form.NAME: form for form in (
+    Builtin('tensorflow-data', 'tensorflow.data', names=r'.+\.data-\d{5}-of-\d{5}'),
+    Builtin('tensorflow-index', 'tensorflow.index', names=r'.+\.index'),
+    Builtin('savedmodel', 'tensorflow.savedmodel', (b'\x08',),
+            r'saved_model\.pb|fingerprint\.pb'),
+    Builtin('onnx-data', 'onnxdata', names=r'.+[._](?:data|bin|weights?|pb)'),
+    Builtin('npy', 'npy', (b'\x93NUMPY',)),
+    Builtin('keras', 'keras.archive', _ZIP),
+    Builtin('pytorch', 'pytorch.archive', _ZIP),
+    Builtin('npz', 'npz', _ZIP),
+    Builtin('pytorch-legacy', 'pytorch.legacy', (b'\x80\x02\x8a\x0a',)),
+    Builtin('hdf5', 'hdf5.format', (b'\x89HDF',)),
+    Builtin('gguf', 'gguf', (b'GGUF',)),
+    Builtin('onnx', 'onnx', (b'\x08',)),
+    Builtin('flax', 'flax', _MAPS),
+    Builtin('safetensors', 'safetensors'),
+)}
 
 
 def find(name: str) -> Format:
@@ -64,7 +91,7 @@ def read_any(source: Source) -> Layout | None:
     Raises FormatError where a format of another package is broken.
     """
     head = bytes(source[0:_HEAD])
-    for form in _all():
+    for form in _worth_trying(head, name_of(source)):
         if form.sniff(head, len(source)):
             try:
                 return read(form, source)
@@ -73,6 +100,8 @@ def read_any(source: Source) -> Layout | None:
     return None
 
 
-def _all() -> Iterator[Format]:
-    yield from FORMATS.values()
+def _worth_trying(head: bytes, name: str) -> Iterator[Format]:
+    for form in FORMATS.values():
+        if form.may_be(head, name):
+            yield form
     yield from foreign.installed()      # looked for only where ours do not know it
