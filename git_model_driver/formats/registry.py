@@ -6,6 +6,7 @@ a filter that sees one format does not pay for the others.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -25,20 +26,29 @@ _MAPS = tuple(bytes([code]) for code in (*range(0x81, 0x90), 0xde, 0xdf))
 
 
 class Builtin:
-    """A format of this package; ``heads`` or ``names`` (a pattern) tell its files."""
+    """A format of this package: what tells that a file may be in it.
+
+    ``heads`` are first bytes, ``names`` is a pattern of the file's name, ``member``
+    one that the name of some file in a ZIP archive matches.
+    """
 
     def __init__(
         self, name: str, module: str, heads: tuple[bytes, ...] = (b'',),
-        names: str = '.*',
+        names: str = '.*', member: str = '',
     ) -> None:
         self.NAME = name
         self._path = f'{_PACKAGE}.{module}'
         self._heads = heads
         self._names = re.compile(names, re.DOTALL)
+        self._member = re.compile(member, re.DOTALL) if member else None
 
-    def may_be(self, head: bytes, name: str) -> bool:
+    def may_be(self, head: bytes, source: Source) -> bool:
         """Whether it is worth the loading."""
-        return head.startswith(self._heads) and bool(self._names.fullmatch(name))
+        if not head.startswith(self._heads):
+            return False
+        if not self._names.fullmatch(name_of(source)):
+            return False
+        return self._member is None or _has_member(source, self._member)
 
     def sniff(self, head: bytes, size: int) -> bool:
         return bool(import_module(self._path).sniff(head, size))
@@ -59,9 +69,9 @@ FORMATS: dict[str, Builtin] = {form.NAME: form for form in (
             r'saved_model\.pb|fingerprint\.pb'),
     Builtin('onnx-data', 'onnxdata', names=r'.+[._](?:data|bin|weights?|pb)'),
     Builtin('npy', 'npy', (b'\x93NUMPY',)),
-    Builtin('keras', 'keras.archive', _ZIP),
-    Builtin('pytorch', 'pytorch.archive', _ZIP),
-    Builtin('npz', 'npz', _ZIP),
+    Builtin('keras', 'keras.archive', _ZIP, member=r'model\.weights\.h5'),
+    Builtin('pytorch', 'pytorch.archive', _ZIP, member=r'[^/]*/data\.pkl'),
+    Builtin('npz', 'npz', _ZIP, member=r'.*\.npy'),
     Builtin('pytorch-legacy', 'pytorch.legacy', (b'\x80\x02\x8a\x0a',)),
     Builtin('hdf5', 'hdf5.format', (b'\x89HDF',)),
     Builtin('gguf', 'gguf', (b'GGUF',)),
@@ -91,7 +101,7 @@ def read_any(source: Source) -> Layout | None:
     Raises FormatError where a format of another package is broken.
     """
     head = bytes(source[0:_HEAD])
-    for form in _worth_trying(head, name_of(source)):
+    for form in _worth_trying(head, source):
         if form.sniff(head, len(source)):
             try:
                 return read(form, source)
@@ -100,8 +110,17 @@ def read_any(source: Source) -> Layout | None:
     return None
 
 
-def _worth_trying(head: bytes, name: str) -> Iterator[Format]:
+def _worth_trying(head: bytes, source: Source) -> Iterator[Format]:
     for form in FORMATS.values():
-        if form.may_be(head, name):
+        if form.may_be(head, source):
             yield form
     yield from foreign.installed()      # looked for only where ours do not know it
+
+
+def _has_member(source: Source, pattern: re.Pattern[str]) -> bool:
+    from git_model_driver.formats import zipdir  # for archives only
+
+    try:
+        return any(pattern.fullmatch(m.name) for m in zipdir.members(source))
+    except (FormatError, ValueError, LookupError, struct.error):
+        return False

@@ -7,7 +7,10 @@ file depends on who reads it. Here that is a FormatError.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import NamedTuple
+from weakref import ReferenceType
+from weakref import ref
 
 from git_model_driver.core.errors import FormatError
 from git_model_driver.formats.base import Source
@@ -58,8 +61,24 @@ class _Central(NamedTuple):
     crc_at: int
 
 
+_last: tuple[ReferenceType[Source], list[Member]] | None = None
+
+
 def members(source: Source) -> list[Member]:
-    """The members in the order of the directory. Raises FormatError."""
+    """The members in the order of the directory. Raises FormatError.
+
+    Those of the last file are remembered: several formats look at them in turn.
+    """
+    global _last
+    if _last is not None and _last[0]() is source:
+        return _last[1]
+    found = _members(source)
+    with suppress(TypeError):       # of bytes there are no weak references
+        _last = ref(source), found
+    return found
+
+
+def _members(source: Source) -> list[Member]:
     directory = _find_directory(source)
     data = bytes(source[directory.offset:directory.offset + directory.length])
     found, at = [], 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +38,8 @@ def parts(
         raise FormatError(
             'a new HDF5 file needs h5py: pip install "git-model-driver[hdf5]"',
         ) from None
+    import tempfile  # 5 ms
+
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'new.h5')
         with h5py.File(path, 'w', libver='earliest') as file:
