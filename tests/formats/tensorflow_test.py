@@ -90,6 +90,25 @@ def test_names_are_those_of_the_variables(tmp_path: Path) -> None:
     vault.around_file(tmp_path / 'm' / 'fingerprint.pb')
 
 
+def test_a_variable_without_a_name_is_called_by_its_place(repo: Repo) -> None:
+    """And a step is counted on, not averaged."""
+    repo.git('model', 'track', '--preset', 'tensorflow')
+
+    def write(step: int, weight: float) -> Callable[[], None]:
+        def run() -> None:
+            made = {'step': tf.Variable(step), 'w': tf.Variable([weight], name='w')}
+            tf.train.Checkpoint(**made).write(str(repo.path / 'm'))
+
+        return run
+
+    repo.fork(write(1, 0.), write(5, 2.), write(9, 4.))
+    assert 'tensor step I32 scalar' in repo.manifest('m.index')
+    repo.git('merge', '--no-edit', 'topic')
+    found = {'step': tf.Variable(0), 'w': tf.Variable([0.])}
+    tf.train.Checkpoint(**found).read(str(repo.path / 'm')).assert_consumed()
+    assert (int(found['step']), found['w'].numpy().tolist()) == (9, [3])
+
+
 def test_a_partitioned_variable_is_its_slices(tmp_path: Path) -> None:
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:

@@ -8,6 +8,7 @@ has of it: ``embedding[0:512,0:64]``.
 """
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -15,6 +16,8 @@ from git_model_driver.core.errors import FormatError
 from git_model_driver.formats import wire
 
 GRAPH = b'_CHECKPOINTABLE_OBJECT_GRAPH'
+# What a variable is called that nobody named: where it is kept says more.
+_UNNAMED = re.compile(r'Variable(_\d+)?')
 _SUFFIX = '/.ATTRIBUTES/VARIABLE_VALUE'
 
 
@@ -22,7 +25,10 @@ def labels(keys: Iterable[bytes], graph: bytes) -> dict[bytes, str]:
     """A name for each key; ``graph`` is b'' where there is none."""
     keys = list(keys)
     plain = {key: _plain(key) for key in keys}
-    given = {key: name for key, name in _named(graph).items() if key in plain and name}
+    given = {
+        key: name for key, name in _named(graph).items()
+        if key in plain and name and not _UNNAMED.fullmatch(name)
+    }
     full = plain | _without_model(given)
     for choose in (full, _with_collection(plain, full)):
         counts = Counter(choose[key] for key in keys)
