@@ -94,6 +94,7 @@ def test_sharded_models_meet(
     assert repo.status() == ''
 
 
+@pytest.mark.filterwarnings('ignore')      # Keras' own
 def test_a_config_in_a_model_is_compared_line_by_line(repo: Repo) -> None:
     keras = pytest.importorskip('tests.formats.keras_test')
     repo.git('model', 'track', '*.keras', '*.h5')
