@@ -27,7 +27,6 @@ from git_model_driver.git import run as git
 from git_model_driver.git.history import Found
 from git_model_driver.render.report import plural
 from git_model_driver.store.locate import store_of
-from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.store.objects import check_digest
 
@@ -129,7 +128,7 @@ def _check_manifest(found: Found, needed: dict[Oid, str]) -> list[str]:
 def _damaged(store: Store) -> Iterator[tuple[Oid, str]]:
     for oid in store:
         try:
-            with ObjectFile(store.path(oid), oid) as file:
+            with store.open_here(oid) as file:
                 check_digest(file)
         except CorruptObject:
             yield oid, 'damaged'

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             'this version sends tensors to directories of this machine only',
             'to push the commits without their weights: git push --no-verify',
         )
-    sent = local.send(objects.items(), store_of(repository), target)
+    sent = local.send(objects, store_of(repository), target)
     if sent:
         print(f'Sent {plural(sent, "tensor")} to {target}', file=sys.stderr)
     return 0

@@ -28,6 +28,6 @@ def run(args: argparse.Namespace) -> int:
             'see the remotes there are with "git remote -v"',
         )
     objects = local.needed(args.ref or ['--branches', '--tags'])
-    sent = local.send(objects.items(), store_of(repository), target)
+    sent = local.send(objects, store_of(repository), target)
     print(f'Sent {plural(sent, "tensor")} to {target}')
     return 0

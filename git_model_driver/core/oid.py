@@ -22,6 +22,11 @@ def from_digest(digest: bytes) -> Oid:
     return Oid(PREFIX + digest.hex())
 
 
+def digest_of(oid: Oid) -> bytes:
+    """The 32 bytes: inverse of from_digest."""
+    return bytes.fromhex(oid[len(PREFIX):])
+
+
 def of_bytes(data: bytes | memoryview) -> Oid:
     return from_digest(hashlib.sha256(data).digest())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left
 from bisect import bisect_right
+from functools import partial
 from typing import Union
 
 from git_model_driver.core import manifest as manifests
@@ -23,11 +24,14 @@ from git_model_driver.core.skeleton import Builder
 from git_model_driver.core.skeleton import RangeSum
 from git_model_driver.core.skeleton import Slot
 from git_model_driver.core.skeleton import SumOf
+from git_model_driver.filters.parent import Parent
 from git_model_driver.formats import opaque
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.store.batch import Batch
+from git_model_driver.store.batch import Item
 from git_model_driver.store.batch import pieces
+from git_model_driver.store.codec import form as forms
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.source import FileSpan
@@ -36,8 +40,12 @@ Place = Union[Slot, RangeSum, SumOf]        # what is cut out
 _SUM = struct.Struct('<I')
 
 
-def take_apart(source: FileSource, store: Store) -> Manifest:
+def take_apart(
+    source: FileSource, store: Store, parent: Parent | None = None,
+) -> Manifest:
     """Store a file's tensors and return its manifest.
+
+    What is new is stored in terms of what the parent has of the same name.
 
     An empty file has no manifest: callers pass it through. Raises StoreError,
     and Changed if the file is written to meanwhile; then nothing is stored.
@@ -47,7 +55,7 @@ def take_apart(source: FileSource, store: Store) -> Manifest:
         if layout is None or not _is_proven(source, layout):
             manifest = _opaque(source, batch)
         else:
-            manifest = _by_layout(source, layout, batch, store)
+            manifest = _by_layout(source, layout, batch, store, parent or Parent())
         source.check_unchanged()
     return manifest
 
@@ -79,22 +87,23 @@ def _file_of(source: FileSource, tensor: Tensor) -> FileSource:
 
 def _opaque(source: FileSource, batch: Batch) -> Manifest:
     extents = list(opaque.pieces(source))
-    oids = batch.put_all([source.span(*extent) for extent in extents])
+    oids = batch.put_all([Item(source.span(*extent), None) for extent in extents])
     chunks = (Blob(oid, extent.length) for oid, extent in zip(oids, extents))
     return Manifest(manifests.OPAQUE, chunks=tuple(chunks))
 
 
 def _by_layout(
-    source: FileSource, layout: Layout, batch: Batch, store: Store,
+    source: FileSource, layout: Layout, batch: Batch, store: Store, parent: Parent,
 ) -> Manifest:
-    oids = _stored(source, layout, batch, store)
+    oids = _stored(source, layout, batch, store, parent)
     manifest = Manifest(
         layout.format, None, dict(layout.meta), entries(layout, oids),
     )
     skeleton = cut_out(source, layout)
     if is_canonical(manifest, skeleton):
         return manifest
-    blob = Blob(batch.put_bytes(skeleton), len(skeleton))
+    oid = batch.put_bytes(skeleton, base=parent.skeleton())
+    blob = Blob(oid, len(skeleton))
     return Manifest(manifest.format, blob, manifest.meta, manifest.tensors)
 
 
@@ -106,13 +115,13 @@ _MOST_KNOWN = 1 << 17
 
 
 def _stored(
-    source: FileSource, layout: Layout, batch: Batch, store: Store,
+    source: FileSource, layout: Layout, batch: Batch, store: Store, parent: Parent,
 ) -> dict[tuple[str, Extent], Oid]:
     """The oids of all extents, by the file and the place in it."""
     sums_of = {proof.tensor: proof.value for proof in layout.proofs}
     found: dict[tuple[str, Extent], Oid] = {}
     places: list[tuple[str, Extent]] = []
-    spans: list[FileSpan] = []
+    items: list[Item] = []
     keys: dict[tuple[str, Extent], _Key] = {}
     for tensor in sorted(layout.tensors, key=lambda t: (t.file, t.extent, t.name)):
         place, file = (tensor.file, tensor.extent), _file_of(source, tensor)
@@ -124,8 +133,11 @@ def _stored(
                 found[place] = _known[key]
                 continue
         places.append(place)
-        spans.append(file.span(*tensor.extent))
-    found.update(zip(places, batch.put_all(spans)))
+        items.append(Item(
+            file.span(*tensor.extent), forms.of_dtype(tensor.dtype),
+            partial(parent.base_of, tensor),
+        ))
+    found.update(zip(places, batch.put_all(items)))
     if len(_known) > _MOST_KNOWN:
         _known.clear()
     _known.update((key, found[place]) for place, key in keys.items())

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from collections.abc import Iterable
 from functools import cached_property
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters import content
 from git_model_driver.filters.clean import take_apart
+from git_model_driver.filters.parent import Parent
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.smudge import Sink
 from git_model_driver.git import caller
@@ -112,7 +114,8 @@ class Filter:
             if all(map(self.store.has, manifests.oids_in(text))):
                 return text
         began = cache.clock() if status else 0
-        text = manifests.serialize(take_apart(source, self.store))
+        parent = Parent(partial(self._last_commit, path))
+        text = manifests.serialize(take_apart(source, self.store, parent))
         if not self._hooked:
             hooks.ensure(self.repository)
             self._hooked = True
@@ -147,6 +150,17 @@ class Filter:
     def blob(self, oid: str) -> bytes | None:
         """A blob of the repository."""
         return self._blobs.blob(oid)
+
+    def _last_commit(self, path: str) -> Manifest | None:
+        """The manifest of path in HEAD, or else in the index."""
+        for name in (f'HEAD:{path}', f':0:{path}'):
+            data = self._blobs.blob(name)
+            if data and manifests.is_manifest(data):
+                try:
+                    return manifests.parse(data, path)
+                except ManifestError:
+                    continue
+        return None
 
     def _indexed(self, path: str) -> bytes | None:
         return self._blobs.blob(f':0:{path}')

@@ -162,10 +162,13 @@ class Assembly:
             f'{words.shell(self.path)}"',
         )
 
-    def _verify(self, oid: Oid) -> None:
-        with self.store.open(oid) as file:
-            file.verify()
-        self._checked.add(oid)
+    def _verify(self, oid: Oid | None) -> None:
+        """An object and all that it is based on."""
+        while oid is not None and oid not in self._checked:
+            with self.store.open(oid) as file:
+                file.verify()
+            self._checked.add(oid)
+            oid = file.header.base
 
     def _chunks(self, oid: Oid) -> Iterator[memoryview]:
         with self.store.open(oid) as file:

@@ -15,6 +15,7 @@ from git_model_driver.merging import tensors
 from git_model_driver.merging.desk import Desk
 from git_model_driver.merging.desk import chunked
 from git_model_driver.merging.units.base import Unsettled
+from git_model_driver.store.codec import form as forms
 
 
 def merge(
@@ -75,5 +76,5 @@ def _cast(entry: Entry, like: Entry, desk: Desk) -> Entry:
             yield numbers.as_bytes(done, like.dtype, endian)
 
     nbytes = tensors.nbytes(entry, like.dtype)
-    oid = desk.batch.put_stream(nbytes, chunked(blocks()))
+    oid = desk.batch.put_stream(nbytes, chunked(blocks()), forms.of_dtype(like.dtype))
     return like._replace(oid=oid)

@@ -32,6 +32,7 @@ from git_model_driver.merging.tensors import Values
 from git_model_driver.merging.units.base import Siblings
 from git_model_driver.merging.units.base import Unsettled
 from git_model_driver.store.batch import Batch
+from git_model_driver.store.codec import form as forms
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 
@@ -95,7 +96,8 @@ class Desk:
 
     def save(self, array: Any, like: Entry) -> Entry:
         data, entry = tensors.unmade(array, like)
-        return entry._replace(oid=self.batch.put_bytes(data))
+        form = forms.of_dtype(entry.dtype)
+        return entry._replace(oid=self.batch.put_bytes(data, form, like.oid))
 
     def merge(
         self, name: str, base: Entry | None, versions: Sequence[Entry],
@@ -133,7 +135,10 @@ class Desk:
         )
         watch = None if base is None or needed else self._watched(base)
         blocks = self._combined(values, method, choice, first, watch)
-        oid = self.batch.put_stream(tensors.nbytes(first), chunked(blocks))
+        form = forms.of_dtype(first.dtype)
+        oid = self.batch.put_stream(
+            tensors.nbytes(first), chunked(blocks), form, first.oid,
+        )
         self.methods.append(choice.method)
         extra = entries.stored(like) if like is first else like.extra
         return like._replace(oid=oid, extra=extra)

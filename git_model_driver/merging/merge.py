@@ -199,7 +199,8 @@ def _merge_tensors(
     if means.scratch is not None:
         for entry in merged.tensors.values():
             if means.scratch.has_own(entry.oid):
-                batch.take_over(means.scratch.path(entry.oid), entry.oid)
+                with means.scratch.open_here(entry.oid) as file:
+                    batch.take_over(file)
     elif warning := merged.sample.unrelated:
         merged.notes.append(f'warning: {warning}')
         if rules.choose('').strict:

@@ -4,21 +4,37 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
-import sys
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from git_model_driver.core.errors import Changed
-from git_model_driver.core.errors import StoreError
+from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
-from git_model_driver.store import codec as codecs
+from git_model_driver.store.codec.form import BYTES
+from git_model_driver.store.codec.form import DOCUMENT
+from git_model_driver.store.codec.form import Form
+from git_model_driver.store.disk import StoreErrors
+from git_model_driver.store.disk import fsync
+from git_model_driver.store.disk import give_name
+from git_model_driver.store.disk import link_or_copy
+from git_model_driver.store.disk import syncfs
+from git_model_driver.store.disk import write_all
+from git_model_driver.store.encoder import SMALLEST
+from git_model_driver.store.encoder import Encoder
+from git_model_driver.store.encoder import Open
+from git_model_driver.store.encoder import encoder
 from git_model_driver.store.objectfile import CHUNK
+from git_model_driver.store.objectfile import ENCODED
+from git_model_driver.store.objectfile import RAW
 from git_model_driver.store.objectfile import Header
+from git_model_driver.store.objectfile import ObjectFile
+from git_model_driver.store.objectfile import Row
 from git_model_driver.store.objectfile import checksum
 from git_model_driver.store.objectfile import pack
 from git_model_driver.store.places import Places
@@ -33,16 +49,34 @@ _PARALLEL_FROM = 8 << 20
 _THREADS = 4        # each holds a chunk
 
 
+def _none() -> None:
+    return None
+
+
+class Item(NamedTuple):
+    """Bytes to store, the form of their elements, and what may be their base.
+
+    A form of None is guessed. The base is asked for only where the bytes are new.
+    """
+
+    span: Span
+    form: Form | None = BYTES
+    base: Callable[[], Oid | None] = _none
+
+
 class Batch:
     """New objects, invisible until the ``with`` block ends without an error.
 
-    ``put`` may be called from several threads at once.
+    ``put`` may be called from several threads at once. ``has`` tells what need not
+    be stored, ``open_here`` opens what an object may be based on.
     """
 
-    def __init__(self, root: Path, has: Callable[[Oid], bool]) -> None:
+    def __init__(
+        self, root: Path, has: Callable[[Oid], bool], open_here: Open,
+    ) -> None:
         self.root = root
         self._has = has
-        self._codec = codecs.RAW
+        self._open = open_here
         self._pending: dict[Oid, Path] = {}
         self._places = Places(root)
 
@@ -58,12 +92,13 @@ class Batch:
             for path in self._pending.values():
                 path.unlink(missing_ok=True)
 
-    def put(self, span: Span) -> Oid:
-        """Store the bytes of a span and return their oid.
+    def put(self, item: Item) -> Oid:
+        """Store the bytes of an item and return their oid.
 
         They are read once to learn the oid, and once more if they are new and
         longer than a chunk; Changed is raised where the second reading differs.
         """
+        span, form, base = item
         digest, sums, data = hashlib.sha256(), [], memoryview(b'')
         for data in pieces(span):
             digest.update(data)
@@ -71,26 +106,33 @@ class Batch:
         oid = from_digest(digest.digest())
         if not self._known(oid):
             again = [data] if len(sums) == 1 else pieces(span)
-            self._keep(oid, self._write(span.length, _checked(again, sums, oid)))
+            self._keep(oid, self._write(
+                span.length, _checked(again, sums, oid), form, base(), sums,
+            ))
         return oid
 
-    def put_all(self, spans: Sequence[Span]) -> list[Oid]:
+    def put_all(self, items: Sequence[Item]) -> list[Oid]:
         """``put`` for each, on all cores where there is enough to do."""
-        work = sum(span.length for span in spans)
-        if len(spans) < 2 or work < _PARALLEL_FROM:
-            return [self.put(span) for span in spans]
+        work = sum(item.span.length for item in items)
+        if len(items) < 2 or work < _PARALLEL_FROM:
+            return [self.put(item) for item in items]
         from concurrent.futures import ThreadPoolExecutor  # 15 ms
 
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
-            return list(pool.map(self.put, spans))
+            return list(pool.map(self.put, items))
 
-    def put_bytes(self, data: bytes) -> Oid:
-        return self.put(BytesSpan(data))
+    def put_bytes(
+        self, data: bytes, form: Form = DOCUMENT, base: Oid | None = None,
+    ) -> Oid:
+        return self.put(Item(BytesSpan(data), form, lambda: base))
 
-    def put_stream(self, nbytes: int, chunks: Iterable[memoryview]) -> Oid:
+    def put_stream(
+        self, nbytes: int, chunks: Iterable[memoryview],
+        form: Form = BYTES, base: Oid | None = None,
+    ) -> Oid:
         """Store exactly ``nbytes`` that can be had only once, in pieces of CHUNK."""
         digest = hashlib.sha256()
-        path = self._write(nbytes, _hashed(chunks, digest))
+        path = self._write(nbytes, _hashed(chunks, digest), form, base)
         oid = from_digest(digest.digest())
         if self._known(oid):
             path.unlink()
@@ -98,20 +140,31 @@ class Batch:
             self._keep(oid, path)
         return oid
 
-    def take_over(self, path: Path, oid: Oid) -> None:
-        """Link or copy another store's object file; the caller has checked it."""
+    def take_over(
+        self, file: ObjectFile, wanted: Collection[Oid] = frozenset(),
+    ) -> None:
+        """Link or copy another store's object. Raises CorruptObject.
+
+        Its base comes first if it is ``wanted``, too. What would be based on an
+        object that is not here is decoded instead: so no chain can be a circle.
+        """
+        if self._known(file.oid):
+            return
+        check_digest(file)
+        base = file.header.base
+        if base is not None and base in wanted and not self._known(base):
+            self.take_over(file.base, set(wanted) - {file.oid})
+        if base is not None and not self._known(base):
+            self.put_stream(file.nbytes, file.chunks(), file.header.form)
+            return
         with self._errors():
             own = self._temporary()
             try:
-                os.link(path, own)
-            except OSError:     # another file system, or one without links
-                try:
-                    shutil.copyfile(path, own)
-                    own.chmod(self._places.file_mode)
-                except BaseException:
-                    own.unlink(missing_ok=True)
-                    raise
-        self._keep(oid, own)
+                link_or_copy(file.path, own, self._places.file_mode)
+            except BaseException:
+                own.unlink(missing_ok=True)
+                raise
+        self._keep(file.oid, own)
 
     def _known(self, oid: Oid) -> bool:
         return oid in self._pending or self._has(oid)
@@ -125,22 +178,26 @@ class Batch:
         self._places.folder(self.root / 'tmp')
         return self.root / 'tmp' / f'{os.getpid()}-{secrets.token_hex(8)}'
 
-    def _write(self, nbytes: int, chunks: Iterable[memoryview]) -> Path:
-        header, rows = Header(self._codec.number, CHUNK, nbytes), []
+    def _write(
+        self, nbytes: int, chunks: Iterable[memoryview], form: Form | None,
+        base: Oid | None, sums: Sequence[int] = (),
+    ) -> Path:
+        """A file with these chunks; ``sums`` are theirs where they are known."""
         with self._errors():
             path = self._temporary()
+            coder = None
+            if nbytes >= SMALLEST:
+                coder = encoder(form, base, self._open)
             try:
                 with open(path, 'xb', buffering=0) as file:
-                    file.seek(header.data_at)
-                    for raw in chunks:
-                        stored = self._codec.encode(raw)
-                        rows.append((len(stored), checksum(raw)))
-                        _write_all(file.fileno(), stored)
-                    os.pwrite(file.fileno(), pack(header, rows), 0)
+                    _write_object(file.fileno(), nbytes, chunks, coder, sums)
                     os.fchmod(file.fileno(), self._places.file_mode)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
+            finally:
+                if coder:
+                    coder.close()
         return path
 
     def _publish(self) -> None:
@@ -148,43 +205,58 @@ class Batch:
         if not self._pending:
             return
         self._places.sweep()
-        flush_all = len(self._pending) >= _FLUSH_ALL_FROM and _syncfs(self.root)
+        flush_all = len(self._pending) >= _FLUSH_ALL_FROM and syncfs(self.root)
         for path in self._pending.values():
             if not flush_all:
-                _fsync(path)
+                fsync(path)
         folders = {self.root, self.root / 'objects'}
         for oid in list(self._pending):
             final = object_path(self.root, oid)
             self._places.folder(final.parent)
-            path = self._pending[oid]
-            os.replace(path, final)
-            path.unlink(missing_ok=True)    # two links of one file: rename is a no-op
+            give_name(self._pending[oid], final)
             del self._pending[oid]
             folders.add(final.parent)
-        if not (flush_all and _syncfs(self.root)):
+        if not (flush_all and syncfs(self.root)):
             for folder in folders:
-                _fsync(folder)
+                fsync(folder)
 
-    def _errors(self) -> _StoreErrors:
-        return _StoreErrors(self.root)
+    def _errors(self) -> StoreErrors:
+        return StoreErrors(self.root)
 
 
-class _StoreErrors:
-    """Turns the operating system's refusals into StoreError."""
+def check_digest(file: ObjectFile) -> None:
+    """Read an object and compare its SHA-256 with its name. Raises CorruptObject."""
+    digest = hashlib.sha256()
+    for chunk in file.chunks():
+        digest.update(chunk)
+    if from_digest(digest.digest()) != file.oid:
+        raise CorruptObject(
+            f'the object {file.oid} in the store holds other bytes than its name says',
+            'see what is affected with "git model fsck", '
+            'mend it with "git model fsck --repair"',
+        )
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise StoreError(
-                f"cannot write to the store '{self.root}': {error.strerror}",
-                'see to the space and permissions there ("df -h", "ls -ld"), then '
-                'run the command again: nothing was changed',
-            ) from error
+def _write_object(
+    fd: int, nbytes: int, chunks: Iterable[memoryview], coder: Encoder | None,
+    sums: Sequence[int],
+) -> None:
+    header = Header(ENCODED if coder else RAW, CHUNK, nbytes)
+    rows: list[Row] = []
+    os.lseek(fd, header.data_at, os.SEEK_SET)
+    for i, raw in enumerate(chunks):
+        sum_ = sums[i] if sums else checksum(raw)
+        if coder is None:
+            rows.append(Row(len(raw), sum_))
+            write_all(fd, raw)
+            continue
+        mode, parts = coder.encode(i, raw)
+        stored = b''.join(parts) if len(parts) > 1 else parts[0]
+        rows.append(Row(len(stored), sum_, mode, checksum(stored)))
+        write_all(fd, stored)
+    if coder:
+        header = header._replace(form=coder.form or BYTES, base=coder.base)
+    os.pwrite(fd, pack(header, rows), 0)
 
 
 def pieces(span: Span) -> Iterator[memoryview]:
@@ -214,34 +286,3 @@ def _hashed(
     for chunk in chunks:
         digest.update(chunk)
         yield chunk
-
-
-def _write_all(fd: int, data: codecs.Buffer) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view):]
-
-
-def _fsync(path: Path) -> None:
-    if os.name == 'nt' and path.is_dir():
-        return      # Windows cannot open a directory
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _syncfs(path: Path) -> bool:
-    """Flush the whole file system below path; False where that cannot be had."""
-    if not sys.platform.startswith('linux'):
-        return False
-    import ctypes  # 10 ms that few batches need
-
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return bool(ctypes.CDLL(None).syncfs(fd) == 0)
-    except (OSError, AttributeError):
-        return False
-    finally:
-        os.close(fd)

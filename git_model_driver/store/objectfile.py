@@ -3,23 +3,29 @@ r"""One object on disk: a header, a table of chunks, the chunks.
     offset  bytes
     0       8       b'\x89GMO\r\n\x1a\n'
     8       1       version, 1
-    9       1       codec number (store.codec)
-    10      2       0
+    9       1       codec: 0 raw, 1 encoded (store.codec.chunk)
+    10      1       form of the elements (store.codec.form)
+    11      1       0
     12      4       raw bytes per chunk but the last
     16      8       raw bytes of the object
-    24      32      oid of the delta's base, or zeros
+    24      32      oid of the base, or zeros
     56      8       xxh3-64 of the 56 bytes before and of the table
-    64      16 n    per chunk: stored bytes, xxh3-64 of its raw bytes
-    64+16n          the chunks
+    64              the table, a row per chunk
+                    raw:      stored bytes (8), xxh3-64 of the raw bytes (8)
+                    encoded:  stored bytes (4), mode (1), 0 (3), xxh3-64 of the raw
+                              bytes (8), xxh3-64 of the stored bytes (8)
+    ...             the chunks
 
 Integers are little-endian. The file's name is its oid, the SHA-256 of the raw
 bytes, which is checked when the object is made, received and by fsck; the xxh3
-sums are checked at every read.
+sums are checked at every read. A chunk of an encoded object may refer to the same
+chunk of the base, another object of the store.
 """
 from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,25 +36,36 @@ import xxhash
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
-from git_model_driver.store import codec as codecs
+from git_model_driver.core.oid import digest_of
+from git_model_driver.core.oid import from_digest
+from git_model_driver.store.codec import chunk as chunks_
+from git_model_driver.store.codec import form as forms
 
-CHUNK = 4 << 20
+CHUNK = 1 << 20
+RAW, ENCODED = 0, 1
+_LARGEST_CHUNK = 16 << 20       # that is decoded in memory
+_DEEPEST = 64                   # a chain that is longer was not made by us
 _PIECE = 512 << 10
 _MAGIC = b'\x89GMO\r\n\x1a\n'
 _VERSION = 1
-_HEADER = struct.Struct('<8sBBHIQ32s')
+_HEADER = struct.Struct('<8sBBBxIQ32s')
 _SUM = struct.Struct('<Q')
-_ROW = struct.Struct('<QQ')
+_ROWS = {RAW: struct.Struct('<QQ'), ENCODED: struct.Struct('<IB3xQQ')}
 _TABLE_AT = _HEADER.size + _SUM.size
+_NO_BASE = bytes(32)
 
 checksum = xxhash.xxh3_64_intdigest
+
+
+OpenBase = Callable[[Oid, int], 'ObjectFile']     # at that depth of a chain
 
 
 class Header(NamedTuple):
     codec: int
     chunk: int
     nbytes: int
-    base: bytes = bytes(32)
+    form: forms.Form = forms.BYTES
+    base: Oid | None = None
 
     @property
     def chunk_count(self) -> int:
@@ -56,35 +73,59 @@ class Header(NamedTuple):
 
     @property
     def data_at(self) -> int:
-        return _TABLE_AT + _ROW.size * self.chunk_count
+        return _TABLE_AT + _ROWS[self.codec].size * self.chunk_count
 
 
-def pack(header: Header, rows: Iterable[tuple[int, int]]) -> bytes:
-    """Header and table; ``rows`` are (stored bytes, xxh3 of the raw bytes)."""
+class Row(NamedTuple):
+    """A chunk: its bytes in the file, the sums of its raw and its stored bytes."""
+
+    stored: int
+    sum: int
+    mode: int = chunks_.RAW
+    sum_stored: int = 0
+
+
+def pack(header: Header, rows: Iterable[Row]) -> bytes:
+    """Header and table."""
     head = _HEADER.pack(
-        _MAGIC, _VERSION, header.codec, 0, header.chunk, header.nbytes, header.base,
+        _MAGIC, _VERSION, header.codec, header.form.code, header.chunk, header.nbytes,
+        digest_of(header.base) if header.base else _NO_BASE,
     )
-    table = b''.join(_ROW.pack(*row) for row in rows)
+    row = _ROWS[header.codec]
+    if header.codec == RAW:
+        table = b''.join(row.pack(r.stored, r.sum) for r in rows)
+    else:
+        table = b''.join(
+            row.pack(r.stored, r.mode, r.sum, r.sum_stored) for r in rows
+        )
     return head + _SUM.pack(checksum(head + table)) + table
 
 
 class ObjectFile:
     """An object opened for reading; use it as a context manager.
 
-    Raises CorruptObject as soon as a byte of it is found to be wrong.
+    ``open_base`` opens the base, if there is one and it is needed. Raises
+    CorruptObject as soon as a byte is found to be wrong.
     """
 
-    def __init__(self, path: Path, oid: Oid) -> None:
+    def __init__(
+        self, path: Path, oid: Oid,
+        open_base: OpenBase | None = None, depth: int = 0,
+    ) -> None:
         self.path = path
         self.oid = oid
+        self._open_base = open_base
+        self._base: ObjectFile | None = None
+        self._depth = depth
         self.fd = os.open(path, os.O_RDONLY)
         try:
-            self.header, self._rows = self._read_table()
+            if depth > _DEEPEST:
+                raise self.corrupt()
+            self.header, self._rows, self._ends = self._read_table()
         except BaseException:
             os.close(self.fd)
             raise
         self.nbytes = self.header.nbytes
-        self._codec = codecs.CODECS[self.header.codec]
         self._buffer = bytearray()
         self._cached: tuple[int, memoryview] | None = None
 
@@ -93,38 +134,49 @@ class ObjectFile:
 
     def __exit__(self, *exc: object) -> None:
         os.close(self.fd)
+        if self._base is not None:
+            self._base.__exit__()
 
-    def _read_table(self) -> tuple[Header, list[tuple[int, int, int]]]:
-        """The header, and (offset in the file, stored bytes, sum) per chunk."""
+    @property
+    def stored(self) -> int:
+        """Bytes of the file."""
+        return os.fstat(self.fd).st_size
+
+    def _read_table(self) -> tuple[Header, list[Row], list[int]]:
+        """The header, the rows, and where each chunk ends in the file."""
         head = os.pread(self.fd, _TABLE_AT, 0)
         if len(head) < _TABLE_AT or not head.startswith(_MAGIC):
             raise self.corrupt()
-        _, version, codec, _, chunk, nbytes, base = _HEADER.unpack_from(head)
-        if version != _VERSION or codec not in codecs.CODECS:
+        _, version, codec, code, chunk, nbytes, digest = _HEADER.unpack_from(head)
+        form = forms.from_code(code)
+        if version != _VERSION or codec not in _ROWS or form is None:
             raise StoreError(
                 f"'{self.path}' was written by a newer git-model",
                 'upgrade with "pip install --upgrade git-model-driver"',
             )
         size = os.fstat(self.fd).st_size
-        if not chunk or -(-nbytes // chunk) * _ROW.size > size:
+        if not chunk or -(-nbytes // chunk) * _ROWS[codec].size > size:
             raise self.corrupt()
-        header = Header(codec, chunk, nbytes, base)
+        base = None if digest == _NO_BASE else from_digest(digest)
+        header = Header(codec, chunk, nbytes, form, base)
         table = os.pread(self.fd, header.data_at - _TABLE_AT, _TABLE_AT)
         expected = checksum(head[:_HEADER.size] + table)
         if (expected,) != _SUM.unpack_from(head, _HEADER.size):
             raise self.corrupt()
-        return header, self._place(header, table, size)
+        return header, *self._place(header, table, size)
 
     def _place(
         self, header: Header, table: bytes, size: int,
-    ) -> list[tuple[int, int, int]]:
-        rows, at = [], header.data_at
-        for stored, xxh in _ROW.iter_unpack(table):
-            rows.append((at, stored, xxh))
-            at += stored
-        if at != size:
+    ) -> tuple[list[Row], list[int]]:
+        rows, ends, at = [], [], header.data_at
+        for values in _ROWS[header.codec].iter_unpack(table):
+            row = _row(header.codec, values)
+            rows.append(row)
+            at += row.stored
+            ends.append(at)
+        if at != size or (header.codec == ENCODED and header.chunk > _LARGEST_CHUNK):
             raise self.corrupt()
-        return rows
+        return rows, ends
 
     def corrupt(self) -> CorruptObject:
         return CorruptObject(
@@ -134,22 +186,47 @@ class ObjectFile:
         )
 
     @property
+    def base(self) -> ObjectFile:
+        """The base, opened. Raises MissingObject, CorruptObject."""
+        if self._base is None:
+            if self.header.base is None or self._open_base is None:
+                raise self.corrupt()
+            self._base = self._open_base(self.header.base, self._depth + 1)
+        return self._base
+
+    @property
     def raw_at(self) -> int | None:
         """Where the raw bytes lie in the file in one piece, or None."""
-        return self.header.data_at if self.header.codec == codecs.RAW.number else None
+        plain = all(row.mode == chunks_.RAW for row in self._rows)
+        return self.header.data_at if plain else None
 
     def _chunk(self, i: int) -> memoryview:
         """The raw bytes of chunk i, checked; valid until the next call."""
-        at, stored, expected = self._rows[i]
-        if len(self._buffer) < stored:
-            self._buffer = bytearray(stored)
-        data = memoryview(self._buffer)[:stored]
-        if os.preadv(self.fd, [data], at) != stored:
+        row = self._rows[i]
+        if len(self._buffer) < row.stored:
+            self._buffer = bytearray(row.stored)
+        data = memoryview(self._buffer)[:row.stored]
+        if os.preadv(self.fd, [data], self._ends[i] - row.stored) != row.stored:
             raise self.corrupt()
-        raw = memoryview(self._codec.decode(data))
-        if len(raw) != self._raw_length(i) or checksum(raw) != expected:
+        base = self.base.chunk_at(i, self.header.chunk) if (
+            row.mode in chunks_.RELATIVE) else None
+        try:
+            raw = chunks_.decode(
+                row.mode, data, self._raw_length(i), self.header.form, base,
+            )
+        except ValueError:
+            raise self.corrupt() from None
+        if len(raw) != self._raw_length(i) or checksum(raw) != row.sum:
             raise self.corrupt()
         return raw
+
+    def chunk_at(self, i: int, chunk: int) -> memoryview:
+        """The raw bytes of chunk i if chunks had that length; valid until the next
+        call. Empty past the end.
+        """
+        if chunk == self.header.chunk:
+            return self._chunk(i) if i < len(self._rows) else memoryview(b'')
+        return memoryview(self.read(i * chunk, chunk))
 
     def chunks(self) -> Iterator[memoryview]:
         """The raw bytes in order; each piece is valid until the next is taken."""
@@ -158,23 +235,19 @@ class ObjectFile:
             yield self._chunk(i)
 
     def verify(self) -> None:
-        """Read everything once. Raises CorruptObject."""
-        if self.raw_at is None:
-            for _ in self.chunks():
-                pass
-            return
+        """Read what is stored once, without the base. Raises CorruptObject."""
         # Pieces that stay in the processor's cache: half the cost of whole chunks.
-        buffer = memoryview(bytearray(min(_PIECE, self.nbytes)))
-        for i, (at, stored, expected) in enumerate(self._rows):
-            if stored != self._raw_length(i):
+        buffer = memoryview(bytearray(_PIECE))
+        for i, (row, end) in enumerate(zip(self._rows, self._ends)):
+            if row.mode == chunks_.RAW and row.stored != self._raw_length(i):
                 raise self.corrupt()
             digest = xxhash.xxh3_64()
-            for offset in range(0, stored, _PIECE):
-                piece = buffer[:min(_PIECE, stored - offset)]
-                if os.preadv(self.fd, [piece], at + offset) != len(piece):
+            for offset in range(0, row.stored, _PIECE):
+                piece = buffer[:min(_PIECE, row.stored - offset)]
+                if os.preadv(self.fd, [piece], end - row.stored + offset) != len(piece):
                     raise self.corrupt()
                 digest.update(piece)
-            if digest.intdigest() != expected:
+            if digest.intdigest() != row.sum_stored:
                 raise self.corrupt()
 
     def _raw_length(self, i: int) -> int:
@@ -192,3 +265,11 @@ class ObjectFile:
             pieces.append(piece)
             offset += len(piece)
         return b''.join(pieces)
+
+
+def _row(codec: int, values: tuple[int, ...]) -> Row:
+    if codec == RAW:
+        stored, sum_ = values
+        return Row(stored, sum_, chunks_.RAW, sum_)
+    stored, mode, sum_, sum_stored = values
+    return Row(stored, sum_, mode, sum_stored)

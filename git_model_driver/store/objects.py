@@ -9,7 +9,6 @@ directories of this machine) are read where this one lacks an object.
 """
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -20,9 +19,9 @@ from pathlib import Path
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.oid import Oid
-from git_model_driver.core.oid import from_digest
 from git_model_driver.core.oid import hex_of
 from git_model_driver.store.batch import Batch
+from git_model_driver.store.batch import check_digest as check_digest
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
 
@@ -97,15 +96,16 @@ class Store:
         damaged: list[Path] = []
         with self.batch() as batch:
             for oid in wanted:
-                there = (object_path(root, oid) for root in remotes)
-                for path in filter(Path.exists, there):
+                for root in remotes:
+                    path = object_path(root, oid)
+                    if not path.exists():
+                        continue
                     try:
-                        with ObjectFile(path, oid) as file:
-                            check_digest(file)
+                        with Store(root).open_here(oid) as file:
+                            batch.take_over(file, wanted)
                     except CorruptObject:
                         damaged.append(path)
                         continue
-                    batch.take_over(path, oid)
                     break
         return damaged
 
@@ -118,11 +118,20 @@ class Store:
         """Open an object. Raises MissingObject, CorruptObject."""
         path = self.find(oid)
         if path is None:
-            raise MissingObject(
-                f'the object {oid} is not in the store',
-                'get it with "git model pull", or look for it with "git model fsck"',
-            )
-        return ObjectFile(path, oid)
+            raise _missing(oid)
+        return ObjectFile(path, oid, self.open_here)
+
+    def open_here(self, oid: Oid, depth: int = 0) -> ObjectFile:
+        """Open an object of this store or of an alternate; nothing is fetched."""
+        path = self.path(oid)
+        if not path.exists():
+            roots, _ = self._look_around()
+            there = (object_path(root, oid) for root in roots)
+            path = next(filter(Path.exists, there), path)
+        try:
+            return ObjectFile(path, oid, self.open_here, depth)
+        except FileNotFoundError:
+            raise _missing(oid) from None
 
     def read(self, oid: Oid) -> bytes:
         """All raw bytes of a (small) object."""
@@ -130,7 +139,7 @@ class Store:
             return b''.join(bytes(chunk) for chunk in file.chunks())
 
     def batch(self) -> Batch:
-        return Batch(self.root, self.has_own)
+        return Batch(self.root, self.has_own, self.open_here)
 
     def scratch(self, root: Path) -> Store:
         """A store at ``root`` that reads this one where it lacks an object."""
@@ -154,17 +163,11 @@ class Store:
                     yield Oid(f'sha256:{folder}{name}')
 
 
-def check_digest(file: ObjectFile) -> None:
-    """Read an object and compare its SHA-256 with its name. Raises CorruptObject."""
-    digest = hashlib.sha256()
-    for chunk in file.chunks():
-        digest.update(chunk)
-    if from_digest(digest.digest()) != file.oid:
-        raise CorruptObject(
-            f'the object {file.oid} in the store holds other bytes than its name says',
-            'see what is affected with "git model fsck", '
-            'mend it with "git model fsck --repair"',
-        )
+def _missing(oid: Oid) -> MissingObject:
+    return MissingObject(
+        f'the object {oid} is not in the store',
+        'get it with "git model pull", or look for it with "git model fsck"',
+    )
 
 
 def _listdir(path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Sending tensors to a remote that is a directory of this machine."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 from git_model_driver.core import manifest as manifests
@@ -13,9 +13,7 @@ from git_model_driver.git import history
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
-from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
-from git_model_driver.store.objects import check_digest
 
 
 def store_at(name: str, repository: Repository) -> Path | None:
@@ -55,7 +53,7 @@ def _parse(blob: history.Found) -> Manifest:
         ) from None
 
 
-def send(objects: Iterable[tuple[Oid, str]], store: Store, target: Path) -> int:
+def send(objects: Mapping[Oid, str], store: Store, target: Path) -> int:
     """Copy what the target lacks; how many objects those were.
 
     Raises MissingObject where neither side has one, CorruptObject.
@@ -63,17 +61,15 @@ def send(objects: Iterable[tuple[Oid, str]], store: Store, target: Path) -> int:
     other = Store(target)
     sent = 0
     with other.batch() as batch:
-        for oid, path in objects:
+        for oid, path in objects.items():
             if other.has(oid):
                 continue
-            file = store.find(oid)
-            if file is None:
+            if store.find(oid) is None:
                 raise GitModelError(
                     f"cannot push '{path}': its object {oid} is not in the store",
                     'get it with "git model pull", see all with "git model fsck"',
                 )
-            with ObjectFile(file, oid) as opened:
-                check_digest(opened)
-            batch.take_over(file, oid)
+            with store.open(oid) as file:
+                batch.take_over(file, objects)
             sent += 1
     return sent

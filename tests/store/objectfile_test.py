@@ -1,6 +1,7 @@
 """One object on disk: these bytes, and no other."""
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import of_bytes
+from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objectfile import Header
 from git_model_driver.store.objectfile import ObjectFile
+from git_model_driver.store.objectfile import Row
 from git_model_driver.store.objectfile import pack
 from git_model_driver.store.objects import Store
 from tests.testing.properties import PROPERTY
@@ -26,7 +29,7 @@ RAW = bytes(range(20))
 def made(raw: bytes = RAW, chunk: int = 8) -> bytes:
     """An object file with small chunks."""
     chunks = [raw[i:i + chunk] for i in range(0, len(raw), chunk)]
-    rows = [(len(piece), xxhash.xxh3_64_intdigest(piece)) for piece in chunks]
+    rows = [Row(len(piece), xxhash.xxh3_64_intdigest(piece)) for piece in chunks]
     return pack(Header(0, chunk, len(raw)), rows) + raw
 
 
@@ -40,23 +43,41 @@ def opened(path: Path, data: bytes, raw: bytes = RAW) -> ObjectFile:
     return ObjectFile(path, of_bytes(raw))
 
 
-@pytest.mark.parametrize('raw', [b'', b'hello', bytes(CHUNK), bytes(CHUNK) + b'1'])
-def test_an_object_is_these_bytes(raw: bytes, tmp_path: Path) -> None:
-    store = Store(tmp_path)
+def head_of(codec: int, nbytes: int) -> bytes:
+    head = b'\x89GMO\r\n\x1a\n' + bytes([1, codec, 0, 0])
+    return head + struct.pack('<IQ', 1 << 20, nbytes) + bytes(32)
+
+
+def written(raw: bytes, folder: Path) -> Path:
+    store = Store(folder)
     with store.batch() as batch:
-        oid = batch.put_bytes(raw)
-    chunks = [raw[i:i + CHUNK] for i in range(0, len(raw), CHUNK)]
-    table = b''.join(
-        struct.pack('<QQ', len(chunk), xxhash.xxh3_64_intdigest(chunk))
-        for chunk in chunks
-    )
-    head = b'\x89GMO\r\n\x1a\n' + bytes([1, 0, 0, 0])
-    head += struct.pack('<IQ', 4 << 20, len(raw)) + bytes(32)
-    digits = oid.removeprefix('sha256:')
-    file = tmp_path / 'objects' / digits[:2] / digits[2:]
+        return store.path(batch.put_bytes(raw, BYTES))
+
+
+@pytest.mark.parametrize('raw', [b'', b'hello', bytes(range(256)) * 3])
+def test_a_small_object_is_these_bytes(raw: bytes, tmp_path: Path) -> None:
+    table = struct.pack('<QQ', len(raw), xxhash.xxh3_64_intdigest(raw)) if raw else b''
+    head = head_of(0, len(raw))
     sum_ = struct.pack('<Q', xxhash.xxh3_64_intdigest(head + table))
+    file = written(raw, tmp_path)
     assert file.read_bytes() == head + sum_ + table + raw
     assert file.stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.parametrize('nbytes', [1 << 10, CHUNK, CHUNK + 1])
+def test_an_object_that_does_not_compress_is_these_bytes(
+    nbytes: int, tmp_path: Path,
+) -> None:
+    raw = random.Random(nbytes).randbytes(nbytes)
+    chunks = [raw[i:i + CHUNK] for i in range(0, len(raw), CHUNK)]
+    sums = [xxhash.xxh3_64_intdigest(chunk) for chunk in chunks]
+    table = b''.join(
+        struct.pack('<IB3xQQ', len(chunk), 0, sum_, sum_)
+        for chunk, sum_ in zip(chunks, sums)
+    )
+    head = head_of(1, len(raw))
+    sum_ = struct.pack('<Q', xxhash.xxh3_64_intdigest(head + table))
+    assert written(raw, tmp_path).read_bytes() == head + sum_ + table + raw
 
 
 HELLO = (
@@ -67,7 +88,7 @@ HELLO = (
 
 
 def test_the_first_object_ever_is_still_written_and_read(path: Path) -> None:
-    assert made(b'hello', CHUNK).hex() == HELLO
+    assert made(b'hello', 4 << 20).hex() == HELLO
     with opened(path, bytes.fromhex(HELLO), b'hello') as file:
         assert file.read(0, 99) == b'hello'
 
@@ -78,7 +99,7 @@ def test_any_changed_byte_is_found(at: int, path: Path) -> None:
         data = bytearray(made())
         data[at] ^= change
         # Another version or codec may be right, only not for us.
-        error = StoreError if at in (8, 9) else CorruptObject
+        error = StoreError if at in (8, 9, 10) else CorruptObject
         with pytest.raises(error), opened(path, bytes(data)) as file:
             file.verify()
 

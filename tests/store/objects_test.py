@@ -75,7 +75,8 @@ def test_two_that_take_over_the_same_leave_nothing_behind(other: Store) -> None:
     store = beside(other, 'remotes')
     with store.batch() as first, store.batch() as second:
         for batch in (first, second):
-            batch.take_over(other.path(HELLO), HELLO)
+            with other.open(HELLO) as file:
+                batch.take_over(file)
     assert store.read(HELLO) == b'hello'
     assert os.listdir(store.root / 'tmp') == []
 

@@ -28,6 +28,7 @@ from git_model_driver.merging.alignment.spec import AlignmentError
 from git_model_driver.merging.alignment.spec import parse
 from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.units.base import Siblings
+from git_model_driver.store.codec import form as forms
 from git_model_driver.store.objects import Store
 
 
@@ -85,7 +86,8 @@ class _Room(NamedTuple):
         with self.store.batch() as batch:
             def save(array: Any, like: Entry) -> Entry:
                 data, entry = tensors.unmade(array, like)
-                return entry._replace(oid=batch.put_bytes(data))
+                form = forms.of_dtype(entry.dtype)
+                return entry._replace(oid=batch.put_bytes(data, form))
 
             moved = align.reorder(side.tensors, found, self.load, save)
         return side._replace(tensors=moved)

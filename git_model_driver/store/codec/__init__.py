@@ -1,0 +1,1 @@
+"""How the bytes of an object are made few: planes, entropy coding, differences."""

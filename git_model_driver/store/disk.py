@@ -1,0 +1,82 @@
+"""Files on disk: written to the end, durable, named; and what the disk says against it.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from git_model_driver.core.errors import StoreError
+from git_model_driver.store.codec.zstd import Buffer
+
+
+class StoreErrors:
+    """Turns the operating system's refusals into StoreError."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"cannot write to the store '{self.root}': {error.strerror}",
+                'see to the space and permissions there ("df -h", "ls -ld"), then '
+                'run the command again: nothing was changed',
+            ) from error
+
+
+def give_name(path: Path, final: Path) -> None:
+    """Give a file its name. One that is there already stays: others may be based on
+    it, and it on others, in ways that this one knows nothing of.
+    """
+    try:
+        os.link(path, final)
+    except FileExistsError:
+        pass
+    except OSError:     # no links here
+        if not final.exists():
+            os.replace(path, final)
+    path.unlink(missing_ok=True)
+
+
+def link_or_copy(path: Path, target: Path, mode: int) -> None:
+    try:
+        os.link(path, target)
+    except OSError:     # another file system, or one without links
+        shutil.copyfile(path, target)
+        target.chmod(mode)
+
+
+def write_all(fd: int, data: Buffer) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view):]
+
+
+def fsync(path: Path) -> None:
+    if os.name == 'nt' and path.is_dir():
+        return      # Windows cannot open a directory
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def syncfs(path: Path) -> bool:
+    """Flush the whole file system below path; False where that cannot be had."""
+    if not sys.platform.startswith('linux'):
+        return False
+    import ctypes  # 10 ms that few batches need
+
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return bool(ctypes.CDLL(None).syncfs(fd) == 0)
+    except (OSError, AttributeError):
+        return False
+    finally:
+        os.close(fd)
