@@ -22,7 +22,7 @@ from git_model_driver.store.codec.form import Form
 from tests.testing.properties import PROPERTY
 
 FORMS = [
-    BYTES, DOCUMENT, Form(1, FLOAT),
+    BYTES, DOCUMENT,
     *(Form(width, kind) for width in (2, 4, 8) for kind in (INTEGER, FLOAT)),
 ]
 SMALL = st.one_of(
@@ -96,7 +96,7 @@ def drawn(dtype: str, drift: float = 0.0) -> bytes:
 
 
 @pytest.mark.parametrize(('dtype', 'alone', 'near'), [
-    ('F64', 1.09, 1.30), ('F32', 1.19, 1.75), ('F16', 1.15, 2.9), ('BF16', 1.48, 4.4),
+    ('F64', 1.09, 1.30), ('F32', 1.19, 1.85), ('F16', 1.15, 3.1), ('BF16', 1.48, 5.0),
 ])
 def test_weights_take_less(dtype: str, alone: float, near: float) -> None:
     raw, form = drawn(dtype, 2e-5), forms.of_dtype(dtype)
@@ -131,7 +131,7 @@ def test_forms_are_guessed() -> None:
 
 def test_the_code_of_a_form_is_read_again() -> None:
     known = {form.code: form for form in map(forms.from_code, range(256)) if form}
-    assert len(known) == 12
+    assert len(known) == 11
     assert all(form.code == code for code, form in known.items())
     assert set(FORMS) <= set(known.values())
 

@@ -3,9 +3,10 @@
     mode          bytes
     RAW           the chunk
     PLANES        a record per byte plane (codec.planes), lowest first
-    DIFFERENCE    the same of the differences from the base's chunk
-    CHANGED       a record of the bitmap (which elements differ, first one in the
-                  highest bit), then those of the differences that are not 0, less 1
+    DIFFERENCE    the same of the differences from the base's chunk (codec.difference),
+                  floats sorted by the base's exponents
+    CHANGED       a record of a bitmap of these: which are not 0, the first one in the
+                  highest bit; then the same of those, less 1
     TEXT          a zstd frame
     PATCH         a zstd frame that refers to the base's chunk
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 from typing import NamedTuple
 
@@ -25,6 +27,7 @@ from git_model_driver.store.codec import difference
 from git_model_driver.store.codec import planes
 from git_model_driver.store.codec import sampling
 from git_model_driver.store.codec import zstd
+from git_model_driver.store.codec.form import FLOAT
 from git_model_driver.store.codec.form import TEXT as TEXT_FORM
 from git_model_driver.store.codec.form import Form
 from git_model_driver.store.codec.zstd import Buffer
@@ -45,22 +48,49 @@ class Encoded(NamedTuple):
         return sum(map(len, self.parts))
 
 
+class Prediction:
+    """The base's chunk as the elements of one that has ``count``."""
+
+    def __init__(self, base: memoryview, count: int, form: Form) -> None:
+        self._base = base
+        self._count = count
+        self._form = form
+
+    @cached_property
+    def elements(self) -> Any:
+        import numpy
+
+        dtype = numpy.dtype(f'<u{self._form.width}')
+        if len(self._base) >= self._count * dtype.itemsize:
+            return numpy.frombuffer(self._base, dtype, self._count)
+        padded = numpy.zeros(self._count, dtype)
+        padded.view(numpy.uint8)[:len(self._base)] = self._base
+        return padded
+
+    @cached_property
+    def order(self) -> Any:
+        """The permutation in which differences are written; None: as they are."""
+        if self._form.kind != FLOAT:
+            return None
+        return difference.order(self.elements, self._form)
+
+
 def encode(raw: memoryview, form: Form, base: memoryview | None = None) -> Encoded:
     """The chunk in few bytes; ``base`` is the same chunk of the object's base."""
     found = _text(raw, base) if form.kind == TEXT_FORM else _numbers(raw, form, base)
-    if found.mode in RELATIVE and decode(found.mode, _joined(found), len(raw),
-                                         form, base) != raw:
-        raise AssertionError('a chunk decodes to other bytes')
     return found if found.nbytes < _WORTH * len(raw) else Encoded(RAW, [raw])
 
 
-def _joined(encoded: Encoded) -> memoryview:
-    return memoryview(b''.join(encoded.parts))
+def _checked(same: bool) -> None:
+    if not same:
+        raise AssertionError('a chunk decodes to other bytes')
 
 
 def _text(raw: memoryview, base: memoryview | None) -> Encoded:
     if base and len(base) >= _SHORTEST:
-        return Encoded(PATCH, [zstd.compress(raw, zstd.TEXT, base)])
+        frame = zstd.compress(raw, zstd.TEXT, base)
+        _checked(zstd.decompress(frame, len(raw), base) == raw)
+        return Encoded(PATCH, [frame])
     return Encoded(TEXT, [zstd.compress(raw, zstd.TEXT)])
 
 
@@ -70,28 +100,43 @@ def _numbers(raw: memoryview, form: Form, base: memoryview | None) -> Encoded:
     count = len(raw) // form.width
     x = numpy.frombuffer(raw, f'<u{form.width}', count)
     tail = raw[count * form.width:]
-    if base is None or not sampling.is_near(x, predicted := _padded(base, x), form):
-        return Encoded(PLANES, [*_records(planes.split(x, form)), tail])
-    d = difference.subtract(x, predicted, form)
-    plain = Form(form.width)
-    changed = d != 0
-    if numpy.count_nonzero(changed) > sampling.MOSTLY_CHANGED * count:
-        return Encoded(DIFFERENCE, [*_records(planes.split(d, plain)), tail])
-    values = d[changed]
-    values -= values.dtype.type(1)
-    bitmap = _record(numpy.packbits(changed))
-    return Encoded(CHANGED, [*bitmap, *_records(planes.split(values, plain)), tail])
+    if base is not None:
+        prediction = Prediction(base, count, form)
+        if sampling.is_near(x, prediction.elements, form):
+            return _differences(x, prediction, form, tail)
+    return Encoded(PLANES, [*_records(planes.split(x, form)), tail])
 
 
-def _padded(base: memoryview, x: Any) -> Any:
-    """The base's elements, as many as x has."""
+def _differences(
+    x: Any, prediction: Prediction, form: Form, tail: memoryview,
+) -> Encoded:
+    """Decoded again at once: an error here would be seen when it is too late."""
     import numpy
 
-    if len(base) >= x.nbytes:
-        return numpy.frombuffer(base, x.dtype, len(x))
-    padded = numpy.zeros(len(x), x.dtype)
-    padded.view(numpy.uint8)[:len(base)] = base
-    return padded
+    d = difference.subtract(x, prediction.elements, form)
+    if prediction.order is not None:
+        d = d.take(prediction.order)
+    changed = d != 0
+    if numpy.count_nonzero(changed) > sampling.MOSTLY_CHANGED * len(x):
+        records = _records(planes.split(d, Form(form.width)))
+        found = Encoded(DIFFERENCE, [*records, tail])
+    else:
+        found = _changed(d, changed, form, tail)
+    out = numpy.empty_like(x)
+    data = memoryview(b''.join(found.parts))
+    _join_differences(found.mode, data, prediction, form, out)
+    _checked(bool((out == x).all()))
+    return found
+
+
+def _changed(d: Any, changed: Any, form: Form, tail: memoryview) -> Encoded:
+    import numpy
+
+    values = d.take(numpy.flatnonzero(changed))     # a fifth of the cost of d[changed]
+    values -= values.dtype.type(1)
+    bitmap = _record(numpy.packbits(changed))
+    records = _records(planes.split(values, Form(form.width)))
+    return Encoded(CHANGED, [*bitmap, *records, tail])
 
 
 def _records(rows: Any) -> Iterator[Buffer]:
@@ -135,15 +180,29 @@ def _elements(
         rest = _join_records(data, form, x)
     else:
         assert base is not None
-        d = numpy.empty_like(x)
-        rest = (_join_records if mode == DIFFERENCE else _join_changed)(
-            data, Form(form.width), d,
-        )
-        difference.add(d, _padded(base, x), form, x)
+        prediction = Prediction(base, count, form)
+        rest = _join_differences(mode, data, prediction, form, x)
     if len(rest) != nbytes - x.nbytes:
         raise ValueError('the tail is not as long as it must be')
     out[x.nbytes:] = numpy.frombuffer(rest, numpy.uint8)
     return memoryview(out.data)
+
+
+def _join_differences(
+    mode: int, data: memoryview, prediction: Prediction, form: Form, out: Any,
+) -> memoryview:
+    """Write the elements to ``out``; what follows the records."""
+    import numpy
+
+    d = numpy.empty_like(out)
+    join = _join_records if mode == DIFFERENCE else _join_changed
+    rest = join(data, Form(form.width), d)
+    if prediction.order is not None:
+        unsorted = numpy.empty_like(d)
+        unsorted[prediction.order] = d
+        d = unsorted
+    difference.add(d, prediction.elements, form, out)
+    return rest
 
 
 def _join_records(data: memoryview, form: Form, out: Any) -> memoryview:
@@ -165,7 +224,7 @@ def _join_changed(data: memoryview, form: Form, out: Any) -> memoryview:
     data = _join_records(data, form, values)
     values += values.dtype.type(1)
     out[:] = 0
-    out[changed] = values
+    out[numpy.flatnonzero(changed)] = values
     return data
 
 

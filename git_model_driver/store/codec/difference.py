@@ -14,6 +14,8 @@ from git_model_driver.store.codec.form import FLOAT
 from git_model_driver.store.codec.form import Form
 from git_model_driver.store.codec.planes import blocks
 
+_EXPONENT_AT = {2: 7, 4: 23, 8: 52}     # of bfloat16; float16 has a part of it there
+
 
 def subtract(x: Any, predicted: Any, form: Form) -> Any:
     """The folded differences, like x: unsigned integers of shape (n,)."""
@@ -35,6 +37,20 @@ def add(difference: Any, predicted: Any, form: Form, out: Any) -> None:
         d ^= -(folded & 1)
         d += _ordered(predicted[part], form)
         out[part] = _from_ordered(d, form)
+
+
+def order(predicted: Any, form: Form) -> Any:
+    """A permutation that puts elements of one magnitude beside one another.
+
+    What is added to weights in training depends little on their own size; counted
+    in units of the last place it depends on their exponent. Sorted by that of the
+    prediction, which a decoder has, neighbours have differences of one scale, and
+    each block its own Huffman code.
+    """
+    import numpy
+
+    exponents = predicted >> _EXPONENT_AT[form.width]
+    return numpy.argsort(exponents.astype(numpy.uint8), kind='stable')
 
 
 def _sign(x: Any) -> Any:

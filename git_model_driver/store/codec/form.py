@@ -36,7 +36,7 @@ DOCUMENT = Form(1, TEXT)
 def from_code(code: int) -> Form | None:
     """Inverse of ``code``; None for what this version does not know."""
     width, kind = code & 15, code >> 4
-    if width >= len(_WIDTHS) or kind > TEXT:
+    if width >= len(_WIDTHS) or kind > TEXT or (width == 0 and kind == FLOAT):
         return None
     return Form(_WIDTHS[width], kind)
 
