@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from itertools import accumulate
 from typing import Protocol
 
@@ -24,11 +27,14 @@ from git_model_driver.core.skeleton import Slot
 from git_model_driver.core.skeleton import SumOf
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
+from git_model_driver.store.ahead import Step
+from git_model_driver.store.ahead import in_order
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 
 _SUM = struct.Struct('<I')
 _LARGE = 4 << 30
+_HEAVY = 256 << 10
 _MOST_REPETITION = 10_000
 _MOST_SUMS = 8      # a ZIP member has its CRC-32 in two or three places
 
@@ -199,19 +205,43 @@ class Assembly:
 
     def write(self, sink: Sink) -> None:
         """Write the whole file; ``check`` has been called."""
+        with ExitStack() as opened:
+            for give in in_order(self._steps(opened)):
+                assert callable(give)
+                give(sink)
+
+    def _steps(self, opened: ExitStack) -> Iterator[Step]:
+        """What to do for each piece, and then to give to the sink."""
         for segment in self.skeleton.segments:
+            if isinstance(segment, Slot):
+                yield from self._object_steps(self._oid(segment), opened)
+                continue
+            data: bytes | memoryview
             if isinstance(segment, Literal):
-                sink.data(self.skeleton.literal(segment))
-            elif isinstance(segment, (RangeSum, SumOf)):
-                sink.data(self._sums[segment])
+                data = self.skeleton.literal(segment)
             else:
-                with self.store.open(self._oid(segment)) as file:
-                    _write_object(file, sink)
+                data = self._sums[segment]
+            yield Step(partial(_give, data), False)
+
+    def _object_steps(self, oid: Oid, opened: ExitStack) -> Iterator[Step]:
+        file = self.store.open(oid)
+        closing = opened.enter_context(ExitStack())
+        closing.push(file)
+        if file.raw_at is not None:
+            yield Step(partial(_give_file, file), False)
+        else:
+            for i in range(file.chunk_count):
+                yield Step(partial(_give_chunk, file, i), file.nbytes >= _HEAVY)
+        yield Step(lambda: lambda sink: closing.close(), False)
 
 
-def _write_object(file: ObjectFile, sink: Sink) -> None:
-    if file.raw_at is not None:
-        sink.file(file.fd, file.raw_at, file.nbytes)
-        return
-    for chunk in file.chunks():
-        sink.data(chunk)
+def _give(data: bytes | memoryview) -> Callable[[Sink], None]:
+    return lambda sink: sink.data(data)
+
+
+def _give_file(file: ObjectFile) -> Callable[[Sink], None]:
+    return lambda sink: sink.file(file.fd, file.raw_at or 0, file.nbytes)
+
+
+def _give_chunk(file: ObjectFile, i: int) -> Callable[[Sink], None]:
+    return _give(file.chunk(i))

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -126,7 +127,7 @@ class ObjectFile:
             os.close(self.fd)
             raise
         self.nbytes = self.header.nbytes
-        self._buffer = bytearray()
+        self._lock = threading.Lock()
         self._cached: tuple[int, memoryview] | None = None
 
     def __enter__(self) -> ObjectFile:
@@ -188,11 +189,12 @@ class ObjectFile:
     @property
     def base(self) -> ObjectFile:
         """The base, opened. Raises MissingObject, CorruptObject."""
-        if self._base is None:
-            if self.header.base is None or self._open_base is None:
-                raise self.corrupt()
-            self._base = self._open_base(self.header.base, self._depth + 1)
-        return self._base
+        with self._lock:
+            if self._base is None:
+                if self.header.base is None or self._open_base is None:
+                    raise self.corrupt()
+                self._base = self._open_base(self.header.base, self._depth + 1)
+            return self._base
 
     @property
     def raw_at(self) -> int | None:
@@ -200,19 +202,17 @@ class ObjectFile:
         plain = all(row.mode == chunks_.RAW for row in self._rows)
         return self.header.data_at if plain else None
 
-    def _chunk(self, i: int) -> memoryview:
-        """The raw bytes of chunk i, checked; valid until the next call."""
+    def chunk(self, i: int) -> memoryview:
+        """The raw bytes of chunk i, checked. Any number of threads may ask."""
         row = self._rows[i]
-        if len(self._buffer) < row.stored:
-            self._buffer = bytearray(row.stored)
-        data = memoryview(self._buffer)[:row.stored]
-        if os.preadv(self.fd, [data], self._ends[i] - row.stored) != row.stored:
+        data = os.pread(self.fd, row.stored, self._ends[i] - row.stored)
+        if len(data) != row.stored:
             raise self.corrupt()
         base = self.base.chunk_at(i, self.header.chunk) if (
             row.mode in chunks_.RELATIVE) else None
         try:
             raw = chunks_.decode(
-                row.mode, data, self._raw_length(i), self.header.form, base,
+                row.mode, memoryview(data), self._raw_length(i), self.header.form, base,
             )
         except ValueError:
             raise self.corrupt() from None
@@ -221,18 +221,18 @@ class ObjectFile:
         return raw
 
     def chunk_at(self, i: int, chunk: int) -> memoryview:
-        """The raw bytes of chunk i if chunks had that length; valid until the next
-        call. Empty past the end.
-        """
+        """The raw bytes of chunk i if chunks had that length; empty past the end."""
         if chunk == self.header.chunk:
-            return self._chunk(i) if i < len(self._rows) else memoryview(b'')
+            return self.chunk(i) if i < len(self._rows) else memoryview(b'')
         return memoryview(self.read(i * chunk, chunk))
 
     def chunks(self) -> Iterator[memoryview]:
-        """The raw bytes in order; each piece is valid until the next is taken."""
-        self._cached = None
-        for i in range(len(self._rows)):
-            yield self._chunk(i)
+        """The raw bytes in order."""
+        return map(self.chunk, range(len(self._rows)))
+
+    @property
+    def chunk_count(self) -> int:
+        return len(self._rows)
 
     def verify(self) -> None:
         """Read what is stored once, without the base. Raises CorruptObject."""
@@ -259,9 +259,10 @@ class ObjectFile:
         end = min(offset + length, self.nbytes)
         while offset < end:
             i, within = divmod(offset, self.header.chunk)
-            if self._cached is None or self._cached[0] != i:
-                self._cached = i, self._chunk(i)
-            piece = bytes(self._cached[1][within:within + end - offset])
+            cached = self._cached       # it may be another thread's in a moment
+            if cached is None or cached[0] != i:
+                self._cached = cached = i, self.chunk(i)
+            piece = bytes(cached[1][within:within + end - offset])
             pieces.append(piece)
             offset += len(piece)
         return b''.join(pieces)
