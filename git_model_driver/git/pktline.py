@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 
 MAX_DATA = 65516
 FLUSH = b'0000'
 _LENGTH = re.compile(rb'[0-9a-fA-F]{4}')
 _SET_PIPE_SIZE = 1031       # F_SETPIPE_SZ
+_MOST_PIECES = 64       # IOV_MAX is 16 or more by POSIX, 1024 where writev matters
 _PIPE_SIZE = 1 << 20
 
 
@@ -71,10 +73,11 @@ class Writer:
 
     def data(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
+        pieces: list[bytes | memoryview] = []
         for start in range(0, len(view), MAX_DATA):
             piece = view[start:start + MAX_DATA]
-            self._write(b'%04x' % (len(piece) + 4))
-            self._write(piece)
+            pieces += [b'%04x' % (len(piece) + 4), piece]
+        write_vector(self._fd, pieces)
 
     def file(self, fd: int, offset: int, length: int) -> None:
         """Part of a file, copied by the kernel where it can."""
@@ -101,6 +104,21 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view):]
+
+
+def write_vector(fd: int, pieces: Sequence[bytes | memoryview]) -> None:
+    """Write all of these, many in one call."""
+    if not hasattr(os, 'writev'):
+        for piece in pieces:
+            write_all(fd, piece)
+        return
+    for start in range(0, len(pieces), _MOST_PIECES):
+        some = list(pieces[start:start + _MOST_PIECES])
+        done = os.writev(fd, some)
+        for piece in some:      # the rest, where a signal came between
+            left = max(0, len(piece) - max(0, done))
+            done -= len(piece)
+            write_all(fd, memoryview(piece)[len(piece) - left:])
 
 
 def copy_range(to: int, fd: int, offset: int, length: int) -> None:
