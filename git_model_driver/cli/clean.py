@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     refuse_terminal('clean', 'a model')
+    process.one_blas_thread()
     stdout = process.protect_stdout()
     stdin = sys.stdin.buffer
     with Filter() as filter_:

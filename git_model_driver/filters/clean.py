@@ -30,9 +30,10 @@ from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.batch import Item
-from git_model_driver.store.batch import pieces
 from git_model_driver.store.codec import form as forms
+from git_model_driver.store.codec.update import matrix_of
 from git_model_driver.store.objects import Store
+from git_model_driver.store.objectwriter import pieces
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.source import FileSpan
 
@@ -136,6 +137,7 @@ def _stored(
         items.append(Item(
             file.span(*tensor.extent), forms.of_dtype(tensor.dtype),
             partial(parent.base_of, tensor),
+            matrix_of(tensor.dtype, tensor.shape, tensor.extra),
         ))
     found.update(zip(places, batch.put_all(items)))
     if len(_known) > _MOST_KNOWN:

@@ -101,3 +101,8 @@ def protect_stdout() -> int:
     private = os.dup(1)
     os.dup2(2, 1)
     return private
+
+
+def one_blas_thread() -> None:
+    """Called before NumPy is imported: our threads are enough, BLAS' own would spin."""
+    os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')

@@ -19,24 +19,20 @@ from git_model_driver.core.oid import from_digest
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import Form
+from git_model_driver.store.codec.update import Matrix
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import give_name
 from git_model_driver.store.disk import link_or_copy
 from git_model_driver.store.disk import syncfs
-from git_model_driver.store.disk import write_all
 from git_model_driver.store.encoder import SMALLEST
 from git_model_driver.store.encoder import Encoder
 from git_model_driver.store.encoder import Open
 from git_model_driver.store.encoder import encoder
-from git_model_driver.store.objectfile import CHUNK
-from git_model_driver.store.objectfile import ENCODED
-from git_model_driver.store.objectfile import RAW
-from git_model_driver.store.objectfile import Header
 from git_model_driver.store.objectfile import ObjectFile
-from git_model_driver.store.objectfile import Row
-from git_model_driver.store.objectfile import checksum
-from git_model_driver.store.objectfile import pack
+from git_model_driver.store.objectheader import checksum
+from git_model_driver.store.objectwriter import pieces
+from git_model_driver.store.objectwriter import write_object
 from git_model_driver.store.places import Places
 from git_model_driver.store.places import object_path
 from git_model_driver.store.source import BytesSpan
@@ -57,11 +53,13 @@ class Item(NamedTuple):
     """Bytes to store, the form of their elements, and what may be their base.
 
     A form of None is guessed. The base is asked for only where the bytes are new.
+    ``matrix`` is their shape, where they are one.
     """
 
     span: Span
     form: Form | None = BYTES
     base: Callable[[], Oid | None] = _none
+    matrix: Matrix | None = None
 
 
 class Batch:
@@ -98,7 +96,7 @@ class Batch:
         They are read once to learn the oid, and once more if they are new and
         longer than a chunk; Changed is raised where the second reading differs.
         """
-        span, form, base = item
+        span = item.span
         digest, sums, data = hashlib.sha256(), [], memoryview(b'')
         for data in pieces(span):
             digest.update(data)
@@ -106,9 +104,9 @@ class Batch:
         oid = from_digest(digest.digest())
         if not self._known(oid):
             again = [data] if len(sums) == 1 else pieces(span)
-            self._keep(oid, self._write(
-                span.length, _checked(again, sums, oid), form, base(), sums,
-            ))
+            coder = self._encoder(span.length, item.form, item.base(), item)
+            chunks = _checked(again, sums, oid)
+            self._keep(oid, self._write(span.length, chunks, coder, sums))
         return oid
 
     def put_all(self, items: Sequence[Item]) -> list[Oid]:
@@ -132,7 +130,8 @@ class Batch:
     ) -> Oid:
         """Store exactly ``nbytes`` that can be had only once, in pieces of CHUNK."""
         digest = hashlib.sha256()
-        path = self._write(nbytes, _hashed(chunks, digest), form, base)
+        coder = self._encoder(nbytes, form, base)
+        path = self._write(nbytes, _hashed(chunks, digest), coder)
         oid = from_digest(digest.digest())
         if self._known(oid):
             path.unlink()
@@ -178,26 +177,33 @@ class Batch:
         self._places.folder(self.root / 'tmp')
         return self.root / 'tmp' / f'{os.getpid()}-{secrets.token_hex(8)}'
 
+    def _encoder(
+        self, nbytes: int, form: Form | None, base: Oid | None,
+        item: Item | None = None,
+    ) -> Encoder | None:
+        if nbytes < SMALLEST:
+            return None
+        matrix, span = (item.matrix, item.span) if item else (None, None)
+        return encoder(form, base, self._open, matrix, span)
+
     def _write(
-        self, nbytes: int, chunks: Iterable[memoryview], form: Form | None,
-        base: Oid | None, sums: Sequence[int] = (),
+        self, nbytes: int, chunks: Iterable[memoryview], coder: Encoder | None,
+        sums: Sequence[int] = (),
     ) -> Path:
         """A file with these chunks; ``sums`` are theirs where they are known."""
-        with self._errors():
-            path = self._temporary()
-            coder = None
-            if nbytes >= SMALLEST:
-                coder = encoder(form, base, self._open)
-            try:
-                with open(path, 'xb', buffering=0) as file:
-                    _write_object(file.fileno(), nbytes, chunks, coder, sums)
-                    os.fchmod(file.fileno(), self._places.file_mode)
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-            finally:
-                if coder:
-                    coder.close()
+        try:
+            with self._errors():
+                path = self._temporary()
+                try:
+                    with open(path, 'xb', buffering=0) as file:
+                        write_object(file.fileno(), nbytes, chunks, coder, sums)
+                        os.fchmod(file.fileno(), self._places.file_mode)
+                except BaseException:
+                    path.unlink(missing_ok=True)
+                    raise
+        finally:
+            if coder:
+                coder.close()
         return path
 
     def _publish(self) -> None:
@@ -235,37 +241,6 @@ def check_digest(file: ObjectFile) -> None:
             'see what is affected with "git model fsck", '
             'mend it with "git model fsck --repair"',
         )
-
-
-def _write_object(
-    fd: int, nbytes: int, chunks: Iterable[memoryview], coder: Encoder | None,
-    sums: Sequence[int],
-) -> None:
-    header = Header(ENCODED if coder else RAW, CHUNK, nbytes)
-    rows: list[Row] = []
-    os.lseek(fd, header.data_at, os.SEEK_SET)
-    for i, raw in enumerate(chunks):
-        sum_ = sums[i] if sums else checksum(raw)
-        if coder is None:
-            rows.append(Row(len(raw), sum_))
-            write_all(fd, raw)
-            continue
-        mode, parts = coder.encode(i, raw)
-        stored = b''.join(parts) if len(parts) > 1 else parts[0]
-        rows.append(Row(len(stored), sum_, mode, checksum(stored)))
-        write_all(fd, stored)
-    if coder:
-        header = header._replace(form=coder.form or BYTES, base=coder.base)
-    os.pwrite(fd, pack(header, rows), 0)
-
-
-def pieces(span: Span) -> Iterator[memoryview]:
-    """The bytes of a span, a chunk at a time, in one buffer that is used again."""
-    buffer = memoryview(bytearray(min(CHUNK, span.length)))
-    for offset in range(0, span.length, CHUNK):
-        piece = buffer[:min(CHUNK, span.length - offset)]
-        span.readinto(offset, piece)
-        yield piece
 
 
 def _checked(

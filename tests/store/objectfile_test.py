@@ -16,10 +16,10 @@ from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import of_bytes
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.objectfile import CHUNK
-from git_model_driver.store.objectfile import Header
 from git_model_driver.store.objectfile import ObjectFile
-from git_model_driver.store.objectfile import Row
-from git_model_driver.store.objectfile import pack
+from git_model_driver.store.objectheader import Header
+from git_model_driver.store.objectheader import Row
+from git_model_driver.store.objectheader import pack
 from git_model_driver.store.objects import Store
 from tests.testing.properties import PROPERTY
 
