@@ -16,6 +16,7 @@ from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
+from git_model_driver.store import memory
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import Form
@@ -116,6 +117,7 @@ class Batch:
             return [self.put(item) for item in items]
         from concurrent.futures import ThreadPoolExecutor  # 15 ms
 
+        memory.keep()
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
             return list(pool.map(self.put, items))
 
