@@ -75,6 +75,21 @@ EXAMPLES = {
         ('git model fsck --manifests main..topic',
          'Only that the manifests of a branch can be read, as a CI job would.'),
     ),
+    'prune': (
+        ('git model prune -n', 'What would go.'),
+        ('git model prune --expire=now', 'Do not wait two weeks.'),
+        ('git model prune --pushed',
+         'Make room: older versions stay on the remote only.'),
+    ),
+    'gc': (
+        ('git model gc', 'Now and then, as "git gc".'),
+        ('git model gc --aggressive --prune=now', 'Before a repository is archived.'),
+    ),
+    'du': (
+        ('git model du', 'Which models are large, over all versions?'),
+        ('git model du model.safetensors', 'Which of its tensors?'),
+        ('git model du -r v1.0..main', 'What came since.'),
+    ),
     'env': (('git model env', 'Is it installed, and what overrides what?'),),
     'version': (('git model version', ''),),
 }

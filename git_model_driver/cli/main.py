@@ -29,6 +29,9 @@ VERBS = {
     'fetch': ('fetch', 'get the tensors of all versions'),
     'push': ('push', 'send tensors that git push did not'),
     'fsck': ('fsck', 'check manifests and the store'),
+    'prune': ('prune', 'remove objects that nothing needs'),
+    'gc': ('gc', 'encode objects better, and prune'),
+    'du': ('du', 'say what takes space, per model and tensor'),
     'env': ('env', 'show what is installed and where from'),
     'version': ('version', 'print the version'),
 }

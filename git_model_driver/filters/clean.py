@@ -130,7 +130,7 @@ def _stored(
             continue
         if tensor.name in sums_of:
             key = keys[place] = file.identity, tensor.extent, sums_of[tensor.name]
-            if key in _known and store.has(_known[key]):
+            if key in _known and store.wants(_known[key]):
                 found[place] = _known[key]
                 continue
         places.append(place)

@@ -111,7 +111,7 @@ class Filter:
         cached = cache.get(path, status) if status else None
         if cached is not None:
             text = cached.decode()
-            if all(map(self.store.has, manifests.oids_in(text))):
+            if all(map(self.store.wants, manifests.oids_in(text))):
                 return text
         began = cache.clock() if status else 0
         parent = Parent(partial(self._last_commit, path))

@@ -26,11 +26,13 @@ class Found(NamedTuple):
 
 def manifests_in(revisions: Sequence[str]) -> Iterator[Found]:
     """The manifests in the commits that ``git rev-list`` gives for its arguments."""
-    lines = run.output('rev-list', '--objects', *revisions, '--').split(b'\n')
-    matches = filter(None, map(_OBJECT.fullmatch, lines))
-    yield from _those(
-        {m[1].decode(): os.fsdecode(m[2]) for m in matches if m[2]},
-    )
+    yield from those_of(run.output('rev-list', '--objects', *revisions, '--'))
+
+
+def those_of(listed: bytes) -> Iterator[Found]:
+    """The manifests among the objects that ``git rev-list --objects`` lists."""
+    matches = filter(None, map(_OBJECT.fullmatch, listed.split(b'\n')))
+    yield from _those({m[1].decode(): os.fsdecode(m[2] or b'') for m in matches})
 
 
 def manifests_in_index() -> Iterator[Found]:

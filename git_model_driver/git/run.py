@@ -52,9 +52,12 @@ def become(*args: str) -> NoReturn:
     os.execvp('git', ['git', *args])
 
 
-def output(*args: str, input: bytes | None = None, cwd: PathLike = None) -> bytes:
+def output(
+    *args: str, input: bytes | None = None, cwd: PathLike = None,
+    env: Mapping[str, str] = _NO_MORE,
+) -> bytes:
     """What git prints. Raises GitError with git's own words."""
-    result = attempt(*args, input=input, cwd=cwd)
+    result = attempt(*args, input=input, cwd=cwd, env=env)
     if result.code:
         said = result.err.decode(errors='replace').strip()
         for prefix in ('fatal: ', 'error: '):

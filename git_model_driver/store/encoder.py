@@ -19,7 +19,7 @@ from git_model_driver.store.source import Span
 
 Open = Callable[[Oid], ObjectFile]
 SMALLEST = 1 << 10      # what is smaller takes a block of the disk either way
-_DEEPEST = 8            # reading costs a decoding more per level
+DEEPEST = 8            # reading costs a decoding more per level
 _FALL_BACK = 4          # levels, where the chain would become too long
 TRIED = 3               # chunks; where no difference pays in them, none is tried
 
@@ -29,10 +29,11 @@ class Encoder:
 
     def __init__(
         self, form: Form | None, base: ObjectFile | None = None,
-        update: Update | None = None,
+        update: Update | None = None, thorough: bool = False,
     ) -> None:
         self.form = form
         self.update = update
+        self._thorough = thorough
         self._base = base
         self._used = False
 
@@ -45,7 +46,8 @@ class Encoder:
         """Chunk i. The first ``TRIED`` in their order, then any number at once."""
         if self.form is None:
             self.form = sampling.guess(raw)
-        encoded = chunks.encode(raw, self.form, self._prediction(i, self.form.width))
+        base = self._prediction(i, self.form.width)
+        encoded = chunks.encode(raw, self.form, base, self._thorough)
         if encoded.mode in chunks.RELATIVE:
             self._used = True
         return encoded
@@ -69,7 +71,7 @@ class Encoder:
 
 def encoder(
     form: Form | None, base: Oid | None, open_here: Open,
-    matrix: Matrix | None = None, span: Span | None = None,
+    matrix: Matrix | None = None, span: Span | None = None, thorough: bool = False,
 ) -> Encoder:
     """One for an object whose ``base`` may be missing or damaged: then it has none.
 
@@ -78,9 +80,9 @@ def encoder(
     """
     file = _usable(base, open_here) if base else None
     if file is None or matrix is None or span is None:
-        return Encoder(form, file)
+        return Encoder(form, file, None, thorough)
     if not span.length == file.nbytes == matrix.nbytes:
-        return Encoder(form, file)
+        return Encoder(form, file, None, thorough)
     from git_model_driver.store.codec import fit
 
     try:
@@ -88,7 +90,7 @@ def encoder(
     except CorruptObject:
         file.__exit__()
         return Encoder(form)
-    return Encoder(form, file, update)
+    return Encoder(form, file, update, thorough)
 
 
 def _read(span: Span, offset: int, length: int) -> bytearray:
@@ -102,7 +104,7 @@ def _usable(oid: Oid, open_here: Open) -> ObjectFile | None:
     try:
         with open_here(oid) as file:
             chain = _chain(file)
-        return open_here(chain[0] if len(chain) <= _DEEPEST else chain[-1 - _FALL_BACK])
+        return open_here(chain[0] if len(chain) <= DEEPEST else chain[-1 - _FALL_BACK])
     except (StoreError, OSError):
         return None
 

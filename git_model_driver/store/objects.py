@@ -20,6 +20,7 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
+from git_model_driver.store import freshness
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.batch import check_digest as check_digest
 from git_model_driver.store.objectfile import ObjectFile
@@ -58,6 +59,14 @@ class Store:
     def has_own(self, oid: Oid) -> bool:
         digits = hex_of(oid)    # without pathlib: a model may have 100,000
         return os.path.exists(f'{self._objects}/{digits[:2]}/{digits[2:]}')
+
+    def wants(self, oid: Oid) -> bool:
+        """``has``, for what a manifest is about to name: it is not pruned meanwhile."""
+        return self._touch_own(oid) or self.has(oid)
+
+    def _touch_own(self, oid: Oid) -> bool:
+        digits = hex_of(oid)
+        return freshness.touch(f'{self._objects}/{digits[:2]}/{digits[2:]}')
 
     def missing(self, oids: Iterable[Oid]) -> set[Oid]:
         """Those that are neither here nor in an alternate."""
@@ -139,7 +148,7 @@ class Store:
             return b''.join(bytes(chunk) for chunk in file.chunks())
 
     def batch(self) -> Batch:
-        return Batch(self.root, self.has_own, self.open_here)
+        return Batch(self.root, self._touch_own, self.open_here)
 
     def scratch(self, root: Path) -> Store:
         """A store at ``root`` that reads this one where it lacks an object."""
