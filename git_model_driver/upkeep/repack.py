@@ -103,7 +103,7 @@ class _Repacking:
             span = ObjectSpan(file)
             best: Attempt | None = None
             for base in self._bases(version):
-                if base == self._chains[version.oid] and updated:
+                if updated and base == self._chains[version.oid]:
                     continue        # it is as good as it gets
                 best = _smaller(best, self._attempt(version, span, base))
             if best is None:
@@ -116,7 +116,7 @@ class _Repacking:
         return best.stored
 
     def _attempt(
-        self, version: Version, span: ObjectSpan, base: Oid,
+        self, version: Version, span: ObjectSpan, base: Oid | None,
     ) -> Attempt | None:
         """Encoded with this base; None where it cannot be smaller."""
         coder = encoder(
@@ -130,21 +130,24 @@ class _Repacking:
         finally:
             coder.close()
 
-    def _is_nearer(self, version: Version, base: Oid) -> bool:
+    def _is_nearer(self, version: Version, base: Oid | None) -> bool:
         if version.form.kind == TEXT:
             return True
         now = self._bits(version, self._chains[version.oid])
         return self._bits(version, base) < _WORTH * now
 
-    def _bases(self, version: Version) -> list[Oid]:
-        """What to try: those that predict a sample best, and the oldest."""
+    def _bases(self, version: Version) -> list[Oid | None]:
+        """What to try: those that predict a sample best, and the oldest.
+
+        Text may be smaller alone, too: it is compressed harder than when it was added.
+        """
         allowed = [
             base for base in version.older
             if self._chains.may_base(version.oid, base)
         ]
         most = _MOST_TRIED if self._aggressive else _TRIED
         if version.form.kind == TEXT:
-            return allowed[:most]
+            return [*allowed[:most], None]
         ranked = sorted(allowed, key=partial(self._bits, version))
         return list(dict.fromkeys([*ranked[:most], *allowed[-1:]]))
 

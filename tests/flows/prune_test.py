@@ -177,7 +177,8 @@ def packed(repo: Repo) -> None:
 
 KEEPERS = [
     branch, tag, annotated, blob_tag, note, orig_head, reflog, staged,
-    detached_worktree, index_of_worktree, bisect_of_worktree, stash, older_stash, packed,
+    detached_worktree, index_of_worktree, bisect_of_worktree, stash, older_stash,
+    packed,
 ]
 
 
