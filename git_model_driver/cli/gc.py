@@ -2,9 +2,10 @@
 
 What git add stores is a difference from the last commit at most. This looks for
 better bases in the whole history, and for low-rank updates and scalings, as in models
-that LoRA or IA3 was merged into; it takes about as long as adding all versions again.
-No file of the worktree and no commit is changed. Objects that nothing needs and nobody
-has wanted for two weeks are removed first, as by git model prune.
+that LoRA or IA3 was merged into; it takes about as long as adding all versions again,
+and leaves out what it has looked at before. No file of the worktree and no commit is
+changed. Objects that nothing needs and nobody has wanted for two weeks are removed
+first, as by git model prune.
 """
 from __future__ import annotations
 
@@ -47,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
         repository, store, args.aggressive, _Meter(args.quiet).show,
     )
     said.append(
-        f'Encoded {outcome.rewritten} of {plural(outcome.objects, "object")} anew: '
-        f'{size(outcome.before)} became {size(outcome.after)}.',
+        f'Looked at {plural(outcome.objects, "object")}, encoded {outcome.rewritten} '
+        f'better: {size(outcome.before)} became {size(outcome.after)}.',
     )
     if not args.quiet:
         print(*said, sep='\n')

@@ -50,6 +50,7 @@ class Attempt:
         self.stored = self.path.stat().st_size
 
     def drop(self) -> None:
+        """Nothing, where it was kept."""
         self.path.unlink(missing_ok=True)
 
     def keep(self, open_here: OpenBase) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
+from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import roots
@@ -19,10 +22,12 @@ from git_model_driver.store.encoder import DEEPEST
 from git_model_driver.store.encoder import SMALLEST
 from git_model_driver.store.encoder import encoder
 from git_model_driver.store.lock import locked
+from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objectheader import UPDATED
 from git_model_driver.store.objects import Store
 from git_model_driver.store.rewrite import Attempt
 from git_model_driver.store.rewrite import ObjectSpan
+from git_model_driver.upkeep import examined
 from git_model_driver.upkeep import lineages
 from git_model_driver.upkeep.lineages import Version
 
@@ -34,7 +39,7 @@ _SAMPLE = 1 << 16                   # bytes
 
 
 class Outcome(NamedTuple):
-    """How many objects there are and were encoded anew; bytes before and after."""
+    """Objects that were looked at and encoded anew; bytes of all before and after."""
 
     objects: int
     rewritten: int
@@ -46,18 +51,25 @@ def repack(
     repository: Repository, store: Store, aggressive: bool = False,
     progress: Progress = lambda done, all_: None,
 ) -> Outcome:
-    """Encode what is reachable anew, the oldest first. Raises StoreError."""
+    """Encode what is reachable anew, the oldest first. Raises StoreError.
+
+    What an earlier run has looked at has no other bases now: it is left out, unless
+    the search is to be aggressive.
+    """
     if not store.root.is_dir():
         return Outcome(0, 0, 0, 0)
     with locked(store.root):
         found = roots.manifests_of(roots.everything(repository))
         versions = lineages.versions(found, WIDE_WINDOW if aggressive else WINDOW)
         own = [version for version in versions if store.has_own(version.oid)]
-        repacking = _Repacking(store, own, aggressive)
-        for i, version in enumerate(own):
-            progress(i, len(own))
+        known = set() if aggressive else examined.read(store.root)
+        new = [version for version in own if version.oid not in known]
+        repacking = _Repacking(store, new, aggressive)
+        for i, version in enumerate(new):
+            progress(i, len(new))
             repacking.improve(version)
-        progress(len(own), len(own))
+        progress(len(new), len(new))
+        examined.write(store.root, (version.oid for version in own))
     return repacking.outcome
 
 
@@ -87,7 +99,7 @@ class _Repacking:
         try:
             before = self.store.path(version.oid).stat().st_size
             after = self._improve(version, before)
-        except (StoreError, OSError):
+        except (CorruptObject, MissingObject, FileNotFoundError):
             return
         done = self.outcome
         self.outcome = Outcome(
@@ -96,24 +108,30 @@ class _Repacking:
         )
 
     def _improve(self, version: Version, before: int) -> int:
-        with self.store.open_here(version.oid) as file:
-            if file.nbytes < SMALLEST:
-                return before
-            updated = file.header.codec == UPDATED
-            span = ObjectSpan(file)
-            best: Attempt | None = None
-            for base in self._bases(version):
-                if updated and base == self._chains[version.oid]:
-                    continue        # it is as good as it gets
-                best = _smaller(best, self._attempt(version, span, base))
-            if best is None:
-                return before
-            if best.stored >= _WORTH * before:
-                best.drop()
+        with self.store.open_here(version.oid) as file, ExitStack() as attempts:
+            best = self._best(version, file, attempts)
+            if best is None or best.stored >= _WORTH * before:
                 return before
             best.keep(self.store.open_here)
         self._chains.set(version.oid, best.base)
         return best.stored
+
+    def _best(
+        self, version: Version, file: ObjectFile, attempts: ExitStack,
+    ) -> Attempt | None:
+        if file.nbytes < SMALLEST:
+            return None
+        best: Attempt | None = None
+        for base in self._bases(version):
+            if file.header.codec == UPDATED and base == self._chains[version.oid]:
+                continue        # it is as good as it gets
+            attempt = self._attempt(version, ObjectSpan(file), base)
+            if attempt is None:
+                continue
+            attempts.callback(attempt.drop)
+            if best is None or attempt.stored < best.stored:
+                best = attempt
+        return best
 
     def _attempt(
         self, version: Version, span: ObjectSpan, base: Oid | None,
@@ -181,11 +199,3 @@ def _middle(store: Store, oid: Oid, width: int) -> bytes:
     except (StoreError, OSError):
         return b''
 
-
-def _smaller(one: Attempt | None, other: Attempt | None) -> Attempt | None:
-    """The smaller of two; the larger one is dropped."""
-    if one is None or other is None:
-        return one or other
-    best, rest = (one, other) if one.stored <= other.stored else (other, one)
-    rest.drop()
-    return best

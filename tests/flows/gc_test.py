@@ -57,11 +57,14 @@ def test_updates_of_one_base_are_found_over_history(repo: Repo) -> None:
     digests = commit_all(repo, *(lora(i) if i else drawn(0) for i in range(5)))
     before = size_of(repo)
     first = repo.git('model', 'gc').splitlines()[-1]
-    assert first.startswith('Encoded ') and ' of 5 objects anew: ' in first
+    assert first.startswith('Looked at 5 objects, encoded ')
     assert size_of(repo) < 0.97 * before
     check_all(repo, digests)
-    again = repo.git('model', 'gc')
-    assert again.startswith('Encoded 0 of 5 objects anew: ')
+    assert repo.git('model', 'gc') == (
+        'Looked at 0 objects, encoded 0 better: 0 B became 0 B.\n'
+    )
+    again = repo.git('model', 'gc', '--aggressive')
+    assert again.startswith('Looked at 5 objects, encoded 0 better: ')
 
 
 def test_a_file_under_another_name_is_a_base_too(repo: Repo) -> None:
@@ -120,7 +123,7 @@ def test_gc_removes_what_nothing_needs(repo: Repo) -> None:
     assert len(repo.store()) == 2
     repo.git('model', 'gc', '--no-prune', '--prune=now')
     assert len(repo.store()) == 2
-    assert repo.git('model', 'gc').startswith('Encoded 0 of 1 object anew: ')
+    assert repo.git('model', 'gc').startswith('Looked at 0 objects, ')
     assert repo.git('model', 'gc', '--prune=now').startswith('Removed 1 object (')
     assert len(repo.store()) == 1
     assert repo.git('model', 'gc', '-q') == ''
@@ -135,7 +138,7 @@ def test_a_damaged_object_is_left_to_fsck(repo: Repo) -> None:
     data[-1] ^= 1
     file.unlink()
     file.write_bytes(data)
-    assert repo.git('model', 'gc').startswith('Encoded 0 of 2 objects anew: ')
+    assert repo.git('model', 'gc').startswith('Looked at 2 objects, encoded 0 better: ')
     assert file.read_bytes() == bytes(data)
     with pytest.raises(CorruptObject):
         Store(repo.path / '.git/model').read(Oid(oid))

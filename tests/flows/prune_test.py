@@ -316,7 +316,7 @@ def test_only_one_prunes_at_a_time(two: Repo) -> None:
 def test_an_empty_repository_has_nothing_to_prune(repo: Repo) -> None:
     assert pruned(repo) == 'Removed 0 objects (0 B).\n'
     assert repo.git('model', 'gc') == (
-        'Encoded 0 of 0 objects anew: 0 B became 0 B.\n'
+        'Looked at 0 objects, encoded 0 better: 0 B became 0 B.\n'
     )
     assert repo.git('model', 'du').splitlines()[-1].split() == ['0', 'B', '0', 'B',
                                                                 '0', 'total']
