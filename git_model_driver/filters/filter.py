@@ -118,6 +118,7 @@ class Filter:
         text = manifests.serialize(take_apart(source, self.store, parent))
         if not self._hooked:
             hooks.ensure(self.repository)
+            cache.sweep()
             self._hooked = True
         if status:
             cache.put(path, status, began, text.encode(), source.found_beside)

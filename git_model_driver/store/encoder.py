@@ -34,17 +34,22 @@ class Encoder:
         return self._base.oid if self._used and self._base else None
 
     def encode(self, i: int, raw: memoryview) -> Encoded:
-        base = None
         if self.form is None:
             self.form = sampling.guess(raw)
-        if self._base is not None and (self._used or self._misses < _MOST_MISSES):
-            base = self._base.chunk_at(i, CHUNK) or None
-        encoded = chunks.encode(raw, self.form, base)
+        encoded = chunks.encode(raw, self.form, self._base_chunk(i))
         if encoded.mode in chunks.RELATIVE:
             self._used = True
         else:
             self._misses += 1
         return encoded
+
+    def _base_chunk(self, i: int) -> memoryview | None:
+        if self._base is None or (self._misses >= _MOST_MISSES and not self._used):
+            return None
+        try:
+            return self._base.chunk_at(i, CHUNK) or None
+        except (StoreError, OSError):       # it is damaged there
+            return None
 
     def close(self) -> None:
         if self._base is not None:
@@ -54,6 +59,15 @@ class Encoder:
 def encoder(form: Form | None, base: Oid | None, open_here: Open) -> Encoder:
     """One for an object whose ``base`` may be missing or damaged: then it has none."""
     return Encoder(form, _usable(base, open_here) if base else None)
+
+
+def can_carry(oid: Oid, open_here: Open) -> bool:
+    """Whether all that it is based on is here, so that more can be based on it."""
+    try:
+        with open_here(oid) as file:
+            return len(_chain(file)) <= _DEEPEST
+    except (StoreError, OSError):
+        return False
 
 
 def _usable(oid: Oid, open_here: Open) -> ObjectFile | None:

@@ -151,10 +151,7 @@ class ObjectFile:
         _, version, codec, code, chunk, nbytes, digest = _HEADER.unpack_from(head)
         form = forms.from_code(code)
         if version != _VERSION or codec not in _ROWS or form is None:
-            raise StoreError(
-                f"'{self.path}' was written by a newer git-model",
-                'upgrade with "pip install --upgrade git-model-driver"',
-            )
+            raise self._unknown(head)
         size = os.fstat(self.fd).st_size
         if not chunk or -(-nbytes // chunk) * _ROWS[codec].size > size:
             raise self.corrupt()
@@ -165,6 +162,26 @@ class ObjectFile:
         if (expected,) != _SUM.unpack_from(head, _HEADER.size):
             raise self.corrupt()
         return header, *self._place(header, table, size)
+
+    def _unknown(self, head: bytes) -> StoreError:
+        """What a newer version wrote, or ours but for the byte that says which."""
+        ours = head[8] == _VERSION and head[9] in _ROWS
+        if ours != any(map(self._is_ours, (
+            head[:8] + bytes([_VERSION, codec]) + head[10:] for codec in _ROWS
+        ))):
+            return self.corrupt()
+        return StoreError(
+            f"'{self.path}' was written by a newer git-model",
+            'upgrade with "pip install --upgrade git-model-driver"',
+        )
+
+    def _is_ours(self, head: bytes) -> bool:
+        """Whether the sum of a header of this version and its table is right."""
+        _, _, codec, _, chunk, nbytes, _ = _HEADER.unpack_from(head)
+        size = -(-nbytes // (chunk or 1)) * _ROWS[codec].size
+        table = os.pread(self.fd, min(size, self.stored), _TABLE_AT)
+        sum_ = checksum(head[:_HEADER.size] + table)
+        return (sum_,) == _SUM.unpack_from(head, _HEADER.size)
 
     def _place(
         self, header: Header, table: bytes, size: int,
@@ -183,7 +200,7 @@ class ObjectFile:
         return CorruptObject(
             f"the object {self.oid} in the store is damaged",
             'see what is affected with "git model fsck", '
-            'mend it with "git model fsck --repair"',
+            'mend it with "git model fsck --repair"', oid=self.oid,
         )
 
     @property
