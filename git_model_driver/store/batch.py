@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core.errors import Changed
-from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import Form
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import give_name
@@ -238,19 +238,6 @@ class Batch:
 
     def _errors(self) -> StoreErrors:
         return StoreErrors(self.root)
-
-
-def check_digest(file: ObjectFile) -> None:
-    """Read an object and compare its SHA-256 with its name. Raises CorruptObject."""
-    digest = hashlib.sha256()
-    for chunk in file.chunks():
-        digest.update(chunk)
-    if from_digest(digest.digest()) != file.oid:
-        raise CorruptObject(
-            f'the object {file.oid} in the store holds other bytes than its name says',
-            'see what is affected with "git model fsck", '
-            'mend it with "git model fsck --repair"', oid=file.oid,
-        )
 
 
 def _write_object(

@@ -23,7 +23,7 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
 from git_model_driver.core.oid import is_oid
 from git_model_driver.store.batch import Batch
-from git_model_driver.store.batch import check_digest as check_digest
+from git_model_driver.store.digest import check_digest as check_digest
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
 
