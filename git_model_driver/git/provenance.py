@@ -8,6 +8,7 @@ from git_model_driver.git import run
 from git_model_driver.git import worktree
 
 _MOST_NAMED = 500       # on a command line
+_PLAIN = ('-c', 'log.showRoot=true', '-c', 'log.showSignature=false')
 
 
 def places_of(blobs: Collection[str], here: Path | None) -> dict[str, str]:
@@ -27,25 +28,33 @@ def places_of(blobs: Collection[str], here: Path | None) -> dict[str, str]:
 
 def _commits(blobs: Collection[str]) -> dict[str, str]:
     """Git names the commits that add a blob or take it away: the last one adds it."""
-    wanted = [f'--find-object={blob}' for blob in blobs if len(blobs) < _MOST_NAMED]
+    named = [f'--find-object={blob}' for blob in blobs if len(blobs) < _MOST_NAMED]
     lines = run.output(
-        '-c', 'log.showRoot=true', '-c', 'log.showSignature=false', 'log', '--all',
-        '--reflog', '--topo-order', '-m', '--raw', '--no-abbrev', '--no-renames',
-        '--format=%x00%H %h (%s)', *wanted, '--',
+        *_PLAIN, 'log', '--all', '--reflog', '--topo-order', '-m', '--raw',
+        '--no-abbrev', '--no-renames', '--format=%H', *named, '--',
     ).decode(errors='replace').split('\n')
-    stashed = _stashed()
-    found: dict[str, str] = {}
+    commits: dict[str, str] = {}
     commit = ''
     for line in lines:
-        if line.startswith('\0'):
-            full, _, named = line[1:].partition(' ')
-            if full in stashed:
-                named = f'{stashed[full]} {named.partition(" ")[2]}'
-            commit = f'in {named}'
-        elif line.startswith(':'):
-            blob = line.split(' ')[3]
-            if blob in blobs:
-                found[blob] = commit
+        if not line.startswith(':'):
+            commit = line or commit
+        elif (blob := line.split(' ')[3]) in blobs:
+            commits[blob] = commit
+    words = _words(set(commits.values()))
+    return {blob: words[commit] for blob, commit in commits.items()}
+
+
+def _words(commits: Collection[str]) -> dict[str, str]:
+    if not commits:
+        return {}
+    stashed = _stashed()
+    lines = run.output(
+        *_PLAIN, 'log', '--no-walk', '--format=%H %h (%s)', *commits, '--',
+    ).decode(errors='replace').split('\n')[:-1]
+    found = {}
+    for line in lines:
+        commit, short, subject = line.split(' ', 2)
+        found[commit] = f'in {stashed.get(commit, short)} {subject}'
     return found
 
 
