@@ -49,7 +49,8 @@ def _words(commits: Collection[str]) -> dict[str, str]:
         return {}
     stashed = _stashed()
     lines = run.output(
-        *_PLAIN, 'log', '--no-walk', '--format=%H %h (%s)', *commits, '--',
+        *_PLAIN, 'log', '--no-walk', '--format=%H %h (%s)', '--stdin',
+        input='\n'.join(commits).encode(),
     ).decode(errors='replace').split('\n')[:-1]
     found = {}
     for line in lines:

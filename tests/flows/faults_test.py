@@ -172,6 +172,7 @@ def test_a_corrupt_object_is_found_before_anything_is_written(two: Repo) -> None
         "damaged: 'm.safetensors' stays a manifest\n"
         'hint: see what is affected with "git model fsck", '
         'mend it with "git model fsck --repair"\n'
+        'hint: then write it with "git model pull m.safetensors"\n'
     )
     assert two.read('m.safetensors').decode() == two.manifest()
     assert two.status() == ''
