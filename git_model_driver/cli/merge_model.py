@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from git_model_driver.cli.main import tell
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
@@ -49,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _octopus(call)
     except GitModelError as e:
         print(e, file=sys.stderr)
-        return _CANNOT
+    except Exception as e:
+        tell(e)
+    return _CANNOT
 
 
 def _parse(arguments: list[str]) -> Call:

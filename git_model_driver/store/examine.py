@@ -88,7 +88,7 @@ class Examination:
         """The object itself if its own bytes are wrong, or else what it is based on."""
         if file.header.base is not None:
             state = self._state(file.header.base)
-            if state.culprit is not None:
+            if state.culprit not in (None, file.oid):
                 file.verify()
                 return _State(state.culprit)
         return _State(file.oid, _why(error))

@@ -171,7 +171,7 @@ def outcome(repo: Repo) -> Outcome:
 
 
 def versions() -> Iterator[tuple[str, str]]:
-    """The manifests of all versions of the repository here, and their files' SHA-256."""
+    """The manifests of all versions here, and the SHA-256 of their files."""
     store = store_of(repositories.find())
     for found in history.manifests_in(history.everything()):
         assembly = Assembly(manifests.parse(found.data), store, found.path)
@@ -213,7 +213,7 @@ def stores(repo: Repo) -> list[Path]:
 def check_places(store: Path) -> None:
     for path in store.rglob('*'):
         top, *names = path.relative_to(store).parts
-        assert top in ('objects', 'tmp', 'damaged') or (
+        assert top in ('objects', 'tmp', 'damaged', 'merges') or (
             top.startswith('statistics.sqlite')), path
         if top == 'objects' and path.is_file():
             assert len(names) == 2 and len(''.join(names)) == 64, path
