@@ -31,6 +31,7 @@ from git_model_driver.merging.rulefiles import load
 from git_model_driver.merging.rules import Rules
 from git_model_driver.render import report
 from git_model_driver.store.locate import store_of
+from git_model_driver.store.places import Places
 
 _CANNOT = 2
 _SIDES = ('ours', 'theirs')
@@ -101,7 +102,9 @@ def _octopus(call: Call) -> int:
     heads = [_commit(head) for head in call.heads]
     rules = load(MERGE)
     rules = Rules([*rules.rules, *_rules_of(call.options)], MERGE)
-    with tempfile.TemporaryDirectory(prefix='git-model-') as folder:
+    scratch = repositories.find().store_root / 'tmp'    # swept if we are killed
+    Places(scratch.parent).folder(scratch)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         index = octopus.Index(Path(folder))
         folded = index.fold(heads)
         if folded.models:
