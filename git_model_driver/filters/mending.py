@@ -34,7 +34,7 @@ def mend(
         for oid in _useless(fault, store, examination.carrying, needed):
             mending.move(oid)
     for was, now in moved:
-        yield f'sha256:{was.parent.name}{was.name}: the damaged one is now {now}'
+        yield f'sha256:{was.parent.name}{was.name}: what was there is now {now}'
 
 
 def _left(store: Store, faults: list[Fault]) -> list[Fault]:

@@ -189,10 +189,19 @@ class Assembly:
             f'{words.shell(self.path)}"',
         )
 
-    def _verify(self, of: Oid) -> None:
-        """An object and all that it is based on."""
-        oid: Oid | None = of
-        self._current = of
+    def _verify(self, oid: Oid) -> None:
+        """An object and all that it is based on, as it is stored.
+
+        Where that is not whole it is decoded: it may need no more than what is.
+        """
+        self._current = oid
+        try:
+            self._verify_chain(oid)
+        except ObjectError:
+            for _ in self._chunks(oid):
+                pass
+
+    def _verify_chain(self, oid: Oid | None) -> None:
         while oid is not None and oid not in self._checked:
             with self.store.open(oid) as file:
                 file.verify()

@@ -50,7 +50,7 @@ def test_damage_is_mended_from_the_worktree(two: Repo) -> None:
     kept = os.path.realpath(two.path / '.git/model/damaged' / digits)
     assert two.run('git', 'model', 'fsck', '--repair').out == (
         f"sha256:{digits}: taken from '{os.path.realpath(two.path / M)}'\n"
-        f'sha256:{digits}: the damaged one is now {kept}\n'
+        f'sha256:{digits}: what was there is now {kept}\n'
         '3 objects needed, all is well\n'
     )
     assert os.path.isfile(kept)
