@@ -11,6 +11,7 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
+from git_model_driver.git import files
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import worktree
 from git_model_driver.git.operation import MERGE
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     resolver = resolve.Resolver(path, _rules(args), store_of(repository))
     left = resolver.resolve(text, args.glob)
-    (top / path).write_text(left.text, encoding='utf-8', newline='')
+    files.replace(top / path, left.text.encode())
     if left.reasons:
         print(f'{path}: {plural(len(left.reasons), "conflict")} left')
         return 0

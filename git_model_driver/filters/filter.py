@@ -15,6 +15,8 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
+from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.errors import StoreError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters import content
 from git_model_driver.filters.clean import take_apart
@@ -118,6 +120,7 @@ class Filter:
         text = manifests.serialize(take_apart(source, self.store, parent))
         if not self._hooked:
             hooks.ensure(self.repository)
+            cache.sweep()
             self._hooked = True
         if status:
             cache.put(path, status, began, text.encode(), source.found_beside)
@@ -195,6 +198,9 @@ class Filter:
             assembly.check()
         except GitModelError as e:
             warn(e, f"'{path}' stays a manifest")
+            if isinstance(e, StoreError) and not isinstance(e, MissingObject):
+                print(f'hint: then write it with "git model pull {words.shell(path)}"',
+                      file=sys.stderr)
             return as_it_is
         return assembly.write
 

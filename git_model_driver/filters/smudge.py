@@ -14,8 +14,10 @@ from typing import Protocol
 from git_model_driver.core import skeleton as skeletons
 from git_model_driver.core import sums
 from git_model_driver.core import words
+from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.errors import ObjectError
 from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
@@ -25,6 +27,7 @@ from git_model_driver.core.skeleton import Segment
 from git_model_driver.core.skeleton import Skeleton
 from git_model_driver.core.skeleton import Slot
 from git_model_driver.core.skeleton import SumOf
+from git_model_driver.filters.naming import name_of
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.store.ahead import Step
@@ -60,6 +63,7 @@ class Assembly:
         self.path = path
         self._checked: set[Oid] = set()
         self._sums: dict[RangeSum | SumOf, bytes] = {}
+        self._current = Oid('')
 
     def check(self) -> None:
         """Raises MissingObject, CorruptObject, FormatError and ManifestError."""
@@ -72,6 +76,23 @@ class Assembly:
                 f"{'are' if n != 1 else 'is'} not in the store",
                 f'get what is missing with "git model pull {words.shell(self.path)}"',
             )
+        try:
+            self._check_all()
+        except (CorruptObject, MissingObject) as e:
+            raise self._named(e) from None
+
+    def _named(self, error: ObjectError) -> ObjectError:
+        """The same with what it is of this file; what that is based on has no name."""
+        what = f"{name_of(self._current, self.manifest)} of '{self.path}'"
+        return type(error)(
+            f'{what}: {error.message}', *error.hints, oid=error.oid,
+        )
+
+    def _open(self, oid: Oid) -> ObjectFile:
+        self._current = oid
+        return self.store.open(oid)
+
+    def _check_all(self) -> None:
         self.skeleton = self._find_skeleton()
         self._check_proportions()
         self._starts = [0, *accumulate(s.length for s in self.skeleton.segments)]
@@ -117,7 +138,7 @@ class Assembly:
                 )
 
     def _nbytes(self, oid: Oid) -> int:
-        with self.store.open(oid) as file:
+        with self._open(oid) as file:
             return file.nbytes
 
     def _find_skeleton(self) -> Skeleton:
@@ -129,7 +150,7 @@ class Assembly:
         if manifest.skeleton is not None:
             if self._nbytes(manifest.skeleton.oid) != manifest.skeleton.nbytes:
                 raise self._disagrees('(the skeleton)')
-            return skeletons.parse(self.store.read(manifest.skeleton.oid))
+            return skeletons.parse(b''.join(self._chunks(manifest.skeleton.oid)))
         form = registry.find(manifest.format)
         write = canonical_writer(form)
         if write is None:
@@ -157,7 +178,7 @@ class Assembly:
                 raise self._disagrees(entry.name)
 
     def _check_slot(self, slot: Slot) -> None:
-        with self.store.open(self._oid(slot)) as file:
+        with self._open(self._oid(slot)) as file:
             if file.nbytes != slot.length:
                 raise self._disagrees(slot.name)
 
@@ -168,8 +189,19 @@ class Assembly:
             f'{words.shell(self.path)}"',
         )
 
-    def _verify(self, oid: Oid | None) -> None:
-        """An object and all that it is based on."""
+    def _verify(self, oid: Oid) -> None:
+        """An object and all that it is based on, as it is stored.
+
+        Where that is not whole it is decoded: it may need no more than what is.
+        """
+        self._current = oid
+        try:
+            self._verify_chain(oid)
+        except ObjectError:
+            for _ in self._chunks(oid):
+                pass
+
+    def _verify_chain(self, oid: Oid | None) -> None:
         while oid is not None and oid not in self._checked:
             with self.store.open(oid) as file:
                 file.verify()
@@ -177,7 +209,7 @@ class Assembly:
             oid = file.header.base
 
     def _chunks(self, oid: Oid) -> Iterator[memoryview]:
-        with self.store.open(oid) as file:
+        with self._open(oid) as file:
             yield from file.chunks()
         self._checked.add(oid)
 

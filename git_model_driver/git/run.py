@@ -66,6 +66,16 @@ def output(
     return result.out
 
 
+def into(fd: int, *args: str) -> None:
+    """Have git write to an open file. Raises GitError."""
+    done = subprocess.run(
+        ('git', *args), stdout=fd, stderr=subprocess.DEVNULL, check=False,
+        stdin=subprocess.DEVNULL, env=_environment(_NO_MORE),
+    )
+    if done.returncode:
+        raise GitError(f"'git {args[0]}' failed with code {done.returncode}")
+
+
 def text(*args: str, cwd: PathLike = None) -> str:
     """What git prints, without the last newline."""
     return os.fsdecode(output(*args, cwd=cwd)).removesuffix('\n')

@@ -76,3 +76,37 @@ def materialise(paths: Sequence[str], top: Path) -> None:
         (top / path).unlink(missing_ok=True)
     names = b''.join(os.fsencode(path) + b'\0' for path in paths)
     run.output('checkout-index', '--force', '-u', '-z', '--stdin', input=names, cwd=top)
+
+
+def tops() -> list[Path]:
+    """The tops of all worktrees of the repository that are there."""
+    lines = run.output('worktree', 'list', '--porcelain').split(b'\n\n')
+    found = []
+    for block in lines:
+        first, *more = block.split(b'\n')
+        top = Path(os.fsdecode(first.removeprefix(b'worktree ')))
+        if first and b'bare' not in more and top.is_dir():
+            found.append(top)
+    return found
+
+
+def files_of_models(top: Path) -> list[str]:
+    """Paths in a worktree, in its index or not, that the filter is responsible for."""
+    return sorted({os.fsdecode(name) for name in run.zsplit(
+        *_at(top), 'ls-files', '-z', '--cached', '--others', '--exclude-standard',
+        '--', ':(top,attr:filter=model)', cwd=top,
+    )})
+
+
+def indexed_blobs(top: Path) -> set[str]:
+    """What is in the index of a worktree."""
+    records = run.zsplit(*_at(top), 'ls-files', '-s', '-z', '--full-name', cwd=top)
+    return {_indexed(record).oid for record in records}
+
+
+def _at(top: Path) -> tuple[str, ...]:
+    """Git options for a worktree, whatever GIT_DIR says."""
+    git_dir = top / '.git'
+    if not git_dir.exists():
+        return ()
+    return f'--git-dir={git_dir}', f'--work-tree={top}'

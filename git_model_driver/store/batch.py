@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core.errors import Changed
-from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
 from git_model_driver.store import memory
@@ -21,6 +20,7 @@ from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import Form
 from git_model_driver.store.codec.update import Matrix
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import give_name
@@ -29,7 +29,9 @@ from git_model_driver.store.disk import syncfs
 from git_model_driver.store.encoder import SMALLEST
 from git_model_driver.store.encoder import Encoder
 from git_model_driver.store.encoder import Open
+from git_model_driver.store.encoder import can_carry
 from git_model_driver.store.encoder import encoder
+from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objectheader import checksum
 from git_model_driver.store.objectwriter import pieces
@@ -67,13 +69,16 @@ class Batch:
     """New objects, invisible until the ``with`` block ends without an error.
 
     ``put`` may be called from several threads at once. ``has`` tells what need not
-    be stored, ``open_here`` opens what an object may be based on.
+    be stored, ``open_here`` opens what an object may be based on, ``name`` gives a
+    complete file its name.
     """
 
     def __init__(
         self, root: Path, has: Callable[[Oid], bool], open_here: Open,
+        name: Callable[[Path, Path], None] = give_name,
     ) -> None:
         self.root = root
+        self._name = name
         self._has = has
         self._open = open_here
         self._pending: dict[Oid, Path] = {}
@@ -147,7 +152,8 @@ class Batch:
         """Link or copy another store's object. Raises CorruptObject.
 
         Its base comes first if it is ``wanted``, too. What would be based on an
-        object that is not here is decoded instead: so no chain can be a circle.
+        object that is not here, or on one that is itself based on what is not here,
+        is decoded instead: so no chain can be a circle.
         """
         if self._known(file.oid):
             return
@@ -155,8 +161,8 @@ class Batch:
         base = file.header.base
         if base is not None and base in wanted and not self._known(base):
             self.take_over(file.base, set(wanted) - {file.oid})
-        if base is not None and not self._known(base):
-            self.put_stream(file.nbytes, file.chunks(), file.header.form)
+        if base is not None and not self._carries(base):
+            self.put_decoded(file)
             return
         with self._errors():
             own = self._temporary()
@@ -166,6 +172,17 @@ class Batch:
                 own.unlink(missing_ok=True)
                 raise
         self._keep(file.oid, own)
+
+    def put_decoded(self, file: ObjectFile) -> Oid:
+        """Store the raw bytes of another store's object, based on nothing."""
+        count = -(-file.nbytes // CHUNK)
+        pieces_ = (file.chunk_at(i, CHUNK) for i in range(count))
+        return self.put_stream(file.nbytes, pieces_, file.header.form)
+
+    def _carries(self, base: Oid) -> bool:
+        return base in self._pending or (
+            self._has(base) and can_carry(base, self._open)
+        )
 
     def _known(self, oid: Oid) -> bool:
         return oid in self._pending or self._has(oid)
@@ -221,7 +238,7 @@ class Batch:
         for oid in list(self._pending):
             final = object_path(self.root, oid)
             self._places.folder(final.parent)
-            give_name(self._pending[oid], final)
+            self._name(self._pending[oid], final)
             del self._pending[oid]
             folders.add(final.parent)
         if not (flush_all and syncfs(self.root)):
@@ -230,19 +247,6 @@ class Batch:
 
     def _errors(self) -> StoreErrors:
         return StoreErrors(self.root)
-
-
-def check_digest(file: ObjectFile) -> None:
-    """Read an object and compare its SHA-256 with its name. Raises CorruptObject."""
-    digest = hashlib.sha256()
-    for chunk in file.chunks():
-        digest.update(chunk)
-    if from_digest(digest.digest()) != file.oid:
-        raise CorruptObject(
-            f'the object {file.oid} in the store holds other bytes than its name says',
-            'see what is affected with "git model fsck", '
-            'mend it with "git model fsck --repair"',
-        )
 
 
 def _checked(

@@ -99,6 +99,15 @@ def _read(span: Span, offset: int, length: int) -> bytearray:
     return data
 
 
+def can_carry(oid: Oid, open_here: Open) -> bool:
+    """Whether all that it is based on is here, so that more can be based on it."""
+    try:
+        with open_here(oid) as file:
+            return len(_chain(file)) <= DEEPEST
+    except (StoreError, OSError):
+        return False
+
+
 def _usable(oid: Oid, open_here: Open) -> ObjectFile | None:
     """The object, or one that it is based on where its chain is as long as may be."""
     try:

@@ -83,21 +83,28 @@ class ObjectFile:
         except ValueError:
             raise self.corrupt() from None
         except objectheader.Newer:
-            raise StoreError(
-                f"'{self.path}' was written by a newer git-model",
-                'upgrade with "pip install --upgrade git-model-driver"',
-            ) from None
+            raise self._unknown(head) from None
         stored = (row.stored for row in rows)
         ends = list(accumulate(stored, initial=header.data_at))
         if len(rows) != header.row_count or ends[-1] != size:
             raise self.corrupt()
         return header, rows, ends[1:]
 
+    def _unknown(self, head: bytes) -> StoreError:
+        """What a newer version wrote, or ours but for the byte that says which."""
+        table = os.pread(self.fd, self.stored, TABLE_AT)
+        if objectheader.is_damaged(head, table):
+            return self.corrupt()
+        return StoreError(
+            f"'{self.path}' was written by a newer git-model",
+            'upgrade with "pip install --upgrade git-model-driver"',
+        )
+
     def corrupt(self) -> CorruptObject:
         return CorruptObject(
             f"the object {self.oid} in the store is damaged",
             'see what is affected with "git model fsck", '
-            'mend it with "git model fsck --repair"',
+            'mend it with "git model fsck --repair"', oid=self.oid,
         )
 
     @property
@@ -159,6 +166,8 @@ class ObjectFile:
         """The raw bytes of chunk i, checked. Any number of threads may ask."""
         row = self._rows[self._first + i]
         data = memoryview(self._stored(self._first + i))
+        if row.mode != chunks_.RAW and checksum(data) != row.sum_stored:
+            raise self.corrupt()    # some bits mean nothing to the decoder
         base = self._predicted(i) if row.mode in chunks_.RELATIVE else None
         try:
             raw = chunks_.decode(

@@ -120,6 +120,26 @@ def parse(head: bytes, size: int) -> Header:
     return Header(codec, chunk, nbytes, form, base)
 
 
+def is_damaged(head: bytes, rest: bytes) -> bool:
+    """Whether a header that ``parse`` took for a newer one's is a damaged one of ours.
+
+    ``rest`` is what follows it. The sum of ours is right with the right byte in the
+    place of version or codec; that of another form of ours is right as it is.
+    """
+    ours = head[8] == _VERSION and head[9] in _ROWS
+    return ours != any(
+        _has_right_sum(head[:8] + bytes([_VERSION, codec]) + head[10:], rest)
+        for codec in _ROWS
+    )
+
+
+def _has_right_sum(head: bytes, rest: bytes) -> bool:
+    _, _, codec, _, chunk, nbytes, _ = _HEADER.unpack_from(head)
+    size = Header(codec, chunk or 1, nbytes).data_at - TABLE_AT
+    sum_ = checksum(head[:_HEADER.size] + rest[:size])
+    return (sum_,) == _SUM.unpack_from(head, _HEADER.size)
+
+
 def parse_table(header: Header, head: bytes, table: bytes) -> list[Row]:
     """The rows. Raises ValueError where header or table are damaged."""
     expected = checksum(head[:_HEADER.size] + table)

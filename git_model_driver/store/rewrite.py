@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from git_model_driver.core.oid import Oid
-from git_model_driver.store.batch import check_digest
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.encoder import Encoder

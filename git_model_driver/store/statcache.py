@@ -10,11 +10,13 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
 import xxhash
 
+from git_model_driver.store.places import remove_abandoned
 from git_model_driver.store.source import Status
 from git_model_driver.store.source import status_of
 
@@ -87,7 +89,13 @@ class StatCache:
             temporary.write_bytes(head + b'\n' + manifest)
             os.replace(temporary, target)
         except OSError:
-            return
+            with suppress(OSError):
+                temporary.unlink()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left, which has a dot in its name."""
+        for path in self.folder.glob('*.*'):
+            remove_abandoned(path)
 
 
 def _key(path: str, stat: os.stat_result, manifest: bytes) -> list[object]:

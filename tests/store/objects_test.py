@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,19 +118,23 @@ def test_what_has_another_name_there_is_not_taken_over(other: Store) -> None:
 
 
 def test_others_are_looked_for_only_when_something_is_missing(tmp_path: Path) -> None:
-    asked = []
+    asked: list[str] = []
 
-    def ask() -> list[Path]:
-        asked.append(1)
+    def ask(kind: str) -> list[Path]:
+        asked.append(kind)
         return []
 
-    store = Store(tmp_path, ask, ask)
+    store = Store(tmp_path, partial(ask, 'alternates'), partial(ask, 'remotes'))
     with store.batch() as batch:
         oid = batch.put_bytes(b'hello')
     assert store.has(oid) and store.read(oid) == b'hello'
-    assert asked == []
+    assert asked == ['alternates']
     assert not store.has(of_bytes(b'1')) and not store.has(of_bytes(b'2'))
-    assert asked == [1, 1]
+    assert asked == ['alternates']
+    for missing in (b'1', b'2'):
+        with pytest.raises(MissingObject):
+            store.open(of_bytes(missing))
+    assert asked == ['alternates', 'remotes']
 
 
 def test_the_list_of_objects_is_sorted_and_without_strangers(tmp_path: Path) -> None:
@@ -140,6 +145,7 @@ def test_the_list_of_objects_is_sorted_and_without_strangers(tmp_path: Path) -> 
     (tmp_path / 'objects' / 'README').write_text('hello')
     (tmp_path / 'objects' / 'ab').mkdir(exist_ok=True)
     (tmp_path / 'objects' / 'ab' / 'short').write_text('hello')
+    (tmp_path / 'objects' / 'ab' / ('x' * 62)).write_text('hello')
     assert list(store) == sorted(oids)
 
 
