@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cached_property
 from functools import partial
 from itertools import accumulate
 from typing import Protocol
@@ -51,7 +52,8 @@ class Assembly:
     """A model file about to be written.
 
     ``check`` reads everything there is to read and finds what is missing or
-    damaged before the first byte is given away; ``write`` then writes.
+    damaged before the first byte is given away; ``write`` then writes. Whoever can
+    take back what was written calls ``prepare`` instead: then ``write`` finds damage.
     """
 
     def __init__(self, manifest: Manifest, store: Store, path: str = '-') -> None:
@@ -63,6 +65,29 @@ class Assembly:
 
     def check(self) -> None:
         """Raises MissingObject, CorruptObject, FormatError and ManifestError."""
+        self.prepare()
+        for oid in self.manifest.oids:
+            if oid not in self._checked:
+                self._verify(oid)
+
+    def prepare(self) -> None:
+        """Check all that can be without reading tensors. Raises as ``check`` does."""
+        self._check_proportions()
+        self._add_sums_of_tensors()
+        for segment in self.skeleton.segments:
+            if isinstance(segment, Slot):
+                self._check_slot(segment)
+            elif isinstance(segment, RangeSum) and segment not in self._sums:
+                self._sums[segment] = self._sum(segment.kind, self._covered(segment))
+        self._check_all_placed()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file. Raises as ``check`` does."""
+        return self.skeleton.size
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
         self.store.gather(self.manifest.oids)
         missing = self.store.missing(self.manifest.oids)
         if missing:
@@ -72,19 +97,11 @@ class Assembly:
                 f"{'are' if n != 1 else 'is'} not in the store",
                 f'get what is missing with "git model pull {words.shell(self.path)}"',
             )
-        self.skeleton = self._find_skeleton()
-        self._check_proportions()
-        self._starts = [0, *accumulate(s.length for s in self.skeleton.segments)]
-        self._add_sums_of_tensors()
-        for segment in self.skeleton.segments:
-            if isinstance(segment, Slot):
-                self._check_slot(segment)
-            elif isinstance(segment, RangeSum) and segment not in self._sums:
-                self._sums[segment] = self._sum(segment.kind, self._covered(segment))
-        self._check_all_placed()
-        for oid in self.manifest.oids:
-            if oid not in self._checked:
-                self._verify(oid)
+        return self._find_skeleton()
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *accumulate(s.length for s in self.skeleton.segments)]
 
     def _add_sums_of_tensors(self) -> None:
         """Those of tensors in other files; each tensor is read once."""
@@ -204,7 +221,7 @@ class Assembly:
             yield from self._chunks(self._oid(part))
 
     def write(self, sink: Sink) -> None:
-        """Write the whole file; ``check`` has been called."""
+        """Write the whole file; ``check`` or ``prepare`` has been called."""
         with ExitStack() as opened:
             for give in in_order(self._steps(opened)):
                 assert callable(give)
@@ -228,7 +245,9 @@ class Assembly:
         closing = opened.enter_context(ExitStack())
         closing.push(file)
         if file.raw_at is not None:
-            yield Step(partial(_give_file, file), False)
+            checked = oid in self._checked
+            heavy = not checked and file.nbytes >= _HEAVY
+            yield Step(partial(_give_file, file, checked), heavy)
         else:
             for i in range(file.chunk_count):
                 yield Step(partial(_give_chunk, file, i), file.nbytes >= _HEAVY)
@@ -239,7 +258,9 @@ def _give(data: bytes | memoryview) -> Callable[[Sink], None]:
     return lambda sink: sink.data(data)
 
 
-def _give_file(file: ObjectFile) -> Callable[[Sink], None]:
+def _give_file(file: ObjectFile, checked: bool) -> Callable[[Sink], None]:
+    if not checked:     # the kernel will copy it, past our eyes
+        file.verify()
     return lambda sink: sink.file(file.fd, file.raw_at or 0, file.nbytes)
 
 

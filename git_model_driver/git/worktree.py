@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Collection
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,16 +13,32 @@ from git_model_driver.core.errors import UsageError
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
 
+_MOST_PATHS = 256       # in one command line
+_PATIENCE = (0.05, 0.2, 0.5, 1.0)       # seconds
 REGULAR_FILES = frozenset({'100644', '100755'})     # no links, no submodules
 
 
 class Indexed(NamedTuple):
-    """An entry of the index; the path is from the top of the worktree."""
+    """An entry of the index; the path is from the top of the worktree.
+
+    ``tag`` is that of ``git ls-files -v``, where it was asked for.
+    """
 
     mode: str
     oid: str
     stage: int
     path: str
+    tag: str = 'H'
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the worktree is to be without it (sparse checkout)."""
+        return self.tag in 'Ss'
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether git looks for changes of the file."""
+        return self.tag.isupper() and not self.is_skipped
 
 
 def top_of(repository: Repository) -> Path:
@@ -56,8 +74,8 @@ def models(repository: Repository) -> list[Indexed]:
 
 def _indexed(record: bytes) -> Indexed:
     facts, _, path = record.partition(b'\t')
-    mode, oid, stage = facts.decode().split()
-    return Indexed(mode, oid, int(stage), os.fsdecode(path))
+    *tag, mode, oid, stage = facts.decode().split()
+    return Indexed(mode, oid, int(stage), os.fsdecode(path), *tag)
 
 
 def files() -> list[str]:
@@ -70,9 +88,42 @@ def stage(path: str) -> None:
     run.output('add', '--', f':(top,literal){path}')
 
 
-def materialise(paths: Sequence[str], top: Path) -> None:
-    """Write files anew from the index, through the smudge filter."""
-    for path in paths:
-        (top / path).unlink(missing_ok=True)
-    names = b''.join(os.fsencode(path) + b'\0' for path in paths)
-    run.output('checkout-index', '--force', '-u', '-z', '--stdin', input=names, cwd=top)
+def entries(paths: Iterable[str]) -> list[Indexed]:
+    """The entries of the index for these paths."""
+    found: list[Indexed] = []
+    asked = [f':(top,literal){path}' for path in paths]
+    for start in range(0, len(asked), _MOST_PATHS):
+        some = asked[start:start + _MOST_PATHS]
+        records = run.zsplit('ls-files', '-s', '-v', '-z', '--full-name', '--', *some)
+        found += map(_indexed, records)
+    return found
+
+
+def forget_stat(entries: Collection[Indexed]) -> None:
+    """Have git look at these files before it calls them changed: it takes one of
+    another size for changed without a look. Raises GitError.
+    """
+    records = b''.join(
+        f'{e.mode} {e.oid} {e.stage}\t'.encode() + os.fsencode(e.path) + b'\0'
+        for e in entries
+    )
+    for patience in (*_PATIENCE, 0.0):
+        result = run.attempt('update-index', '-z', '--index-info', input=records)
+        if result.code == 0 or b'index.lock' not in result.err or not patience:
+            break
+        time.sleep(patience)    # another program looks at the index, too
+    run.check(result, 'update-index')
+
+
+def refresh(paths: Collection[str], whole: bool = True) -> None:
+    """Have git note the stat data of files that are what the index says.
+
+    Where they are not read as a ``whole``, each starts a filter that need not
+    read it. That git cannot do it now is no error: it will, when it is asked next.
+    """
+    names = b''.join(os.fsencode(f':(top,literal){path}') + b'\0' for path in paths)
+    if names:
+        run.attempt(
+            *(() if whole else ('-c', 'filter.model.process=')), 'add', '--refresh',
+            '--pathspec-from-file=-', '--pathspec-file-nul', input=names,
+        )
