@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from itertools import chain
 
 from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.filters import process
@@ -24,12 +23,7 @@ def run(args: argparse.Namespace) -> int:
     refuse_terminal('clean', 'a model')
     stdout = process.protect_stdout()
     stdin = sys.stdin.buffer
-    head = stdin.read(_PIECE)
     with Filter() as filter_:
-        # Git does not mind if the rest is not read.
-        result = filter_.clean_known(args.path, head)
-        if result is None:
-            packets = chain([head], iter(lambda: stdin.read(_PIECE), b''))
-            result = filter_.clean(args.path, packets)
-        write_all(stdout, result)
+        packets = iter(lambda: stdin.read(_PIECE), b'')
+        write_all(stdout, filter_.clean(args.path, packets))
     return 0

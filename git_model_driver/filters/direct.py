@@ -33,7 +33,6 @@ from git_model_driver.git.worktree import Indexed
 
 _LEFT_OVER = re.compile(r'\.git-model-[0-9a-f]{16}\.tmp')
 _ABANDONED_AFTER = 24 * 3600
-_LARGE = 64 << 20       # reading it costs more than starting a Python
 
 
 def write_later(filter_: Filter) -> None:
@@ -59,17 +58,12 @@ def write(filter_: Filter, wanted: Mapping[str, bytes]) -> list[str]:
     # Until the refresh git must look at the files: their sizes are not those it knows.
     known = [e for e in entries if _is_indexed(filter_, e, wanted[e.path])]
     worktree.forget_stat(known)
-    written = {}
-    for path, data in wanted.items():
-        if path not in hidden:
-            size = _try_to_write(filter_, top, path, data)
-            if size is not None:
-                written[path] = size
-    clean = [entry.path for entry in known if entry.path in written]
-    large = {path for path in clean if written[path] >= _LARGE}
-    worktree.refresh([path for path in clean if path not in large])
-    worktree.refresh(large, whole=False)
-    return list(written)
+    written = [
+        path for path, data in wanted.items()
+        if path not in hidden and _try_to_write(filter_, top, path, data)
+    ]
+    worktree.refresh([entry.path for entry in known if entry.path in written])
+    return written
 
 
 def _is_indexed(filter_: Filter, entry: Indexed, data: bytes) -> bool:
@@ -81,15 +75,13 @@ def _is_indexed(filter_: Filter, entry: Indexed, data: bytes) -> bool:
     )
 
 
-def _try_to_write(
-    filter_: Filter, top: Path, path: str, data: bytes,
-) -> int | None:
-    """The size of the file if it was written."""
+def _try_to_write(filter_: Filter, top: Path, path: str, data: bytes) -> bool:
+    """Whether the file was written; if it cannot be, that is told."""
     try:
         status = _write(filter_, top, path, data)
     except GitModelError as e:
         warn(e, f"'{path}' stays a manifest")
-        return None
+        return False
     except OSError as e:
         warn(
             GitModelError(
@@ -99,11 +91,10 @@ def _try_to_write(
             ),
             'it stays a manifest',
         )
-        return None
-    if status is None:
-        return None
-    filter_.stat_cache.put_written(path, status, data)
-    return status.st_size
+        return False
+    if status is not None:
+        filter_.stat_cache.put_written(path, status, data)
+    return status is not None
 
 
 def _write(

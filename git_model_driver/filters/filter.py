@@ -114,10 +114,12 @@ class Filter:
         self, path: str, source: FileSource, status: os.stat_result | None,
     ) -> str:
         """The manifest of the worktree file, from the cache if it is not new."""
-        cached = self._cached(path, status) if status else None
-        if cached is not None:
-            return cached
         cache = self.stat_cache
+        cached = cache.get(path, status) if status else None
+        if cached is not None:
+            text = cached.decode()
+            if all(map(self.store.has, manifests.oids_in(text))):
+                return text
         began = cache.clock() if status else 0
         parent = Parent(partial(self._last_commit, path))
         text = manifests.serialize(take_apart(source, self.store, parent))
@@ -131,24 +133,6 @@ class Filter:
     @property
     def stat_cache(self) -> StatCache:
         return StatCache(self.repository.private / 'clean')
-
-    def _cached(self, path: str, status: os.stat_result) -> str | None:
-        cached = self.stat_cache.get(path, status)
-        if cached is None:
-            return None
-        text = cached.decode()
-        return text if all(map(self.store.has, manifests.oids_in(text))) else None
-
-    def clean_known(self, path: str, head: bytes) -> bytes | None:
-        """What ``clean`` would return, if that is known from how the bytes begin."""
-        fd = content.worktree_file(path, head) if head else None
-        if fd is None:
-            return None
-        try:
-            text = self._cached(path, os.fstat(fd))
-        finally:
-            os.close(fd)
-        return None if text is None else self._as_indexed(path, text)
 
     def worktree_manifest(self, path: str) -> Manifest:
         """The manifest of what is in the worktree now; an empty one for a bad one."""
@@ -218,11 +202,12 @@ class Filter:
         if not manifests.is_manifest(data):
             self._warn_of_raw(path, data)
             return as_it_is
+        may_be_later = can_wait and self._materialize.later
         try:
             if manifests.has_conflict(manifests.decode_text(data, path)):
                 return as_it_is
             assembly = Assembly(manifests.parse(data, path), self.store, path)
-            if can_wait and self._is_for_later(assembly):
+            if may_be_later and self._is_large(assembly):
                 self.later[path] = data
                 return as_it_is
             assembly.check()
@@ -231,9 +216,9 @@ class Filter:
             return as_it_is
         return assembly.write
 
-    def _is_for_later(self, assembly: Assembly) -> bool:
-        later, threshold = self._materialize
-        return later and (not threshold or assembly.size >= threshold)
+    def _is_large(self, assembly: Assembly) -> bool:
+        threshold = self._materialize.threshold
+        return not threshold or assembly.size >= threshold
 
     def _warn_of_raw(self, path: str, data: bytes) -> None:
         if data and not data.startswith(manifests.SUMMARY.encode()):

@@ -67,17 +67,20 @@ def below(path: str, prefixes: list[str]) -> bool:
 
 
 class Written(NamedTuple):
-    """Paths: written, those that lack tensors, and those whose manifest was edited."""
+    """Paths: written, those that lack tensors, and those of which a warning told why
+    they stay what they are: the manifest was edited, the model cannot be written.
+    """
 
     written: list[str]
     lacking: list[str]
     edited: list[str]
+    failed: list[str]
 
 
 def write_models(
     repository: Repository, filter_: Filter, prefixes: list[str],
 ) -> Written:
-    """Turn manifests into models. An edited manifest costs a warning, and stays."""
+    """Turn manifests into models. What cannot be costs a warning, and stays."""
     top = worktree.top_of(repository)
     ready: dict[str, bytes] = {}
     lacking: list[str] = []
@@ -108,8 +111,8 @@ def write_models(
             ),
             'it was left alone',
         )
-    lacking += [path for path in ready if path not in written]
-    return Written(written, lacking, edited)
+    failed = [path for path in ready if path not in written]
+    return Written(written, lacking, edited, failed)
 
 
 def get_missing(path: str, manifest: Manifest, filter_: Filter) -> None:

@@ -115,15 +115,12 @@ def forget_stat(entries: Collection[Indexed]) -> None:
     run.check(result, 'update-index')
 
 
-def refresh(paths: Collection[str], whole: bool = True) -> None:
+def refresh(paths: Iterable[str]) -> None:
     """Have git note the stat data of files that are what the index says.
 
-    Where they are not read as a ``whole``, each starts a filter that need not
-    read it. That git cannot do it now is no error: it will, when it is asked next.
+    That it cannot do so now is no error: it will, when it is asked for changes next.
     """
     names = b''.join(os.fsencode(f':(top,literal){path}') + b'\0' for path in paths)
     if names:
-        run.attempt(
-            *(() if whole else ('-c', 'filter.model.process=')), 'add', '--refresh',
-            '--pathspec-from-file=-', '--pathspec-file-nul', input=names,
-        )
+        run.attempt('add', '--refresh', '--pathspec-from-file=-', '--pathspec-file-nul',
+                    input=names)
