@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
@@ -41,9 +40,10 @@ def write_later(filter_: Filter) -> None:
         write(filter_, filter_.later)
     except GitModelError as e:
         n = len(filter_.later)
-        models = f'{n} models' if n > 1 else 'a model'
-        error = GitModelError(e.message, 'to write what is left: git model checkout')
-        warn(error, f'{models} may still be a manifest')
+        left = f'{n} models are still manifests' if n > 1 else (
+            'a model is still a manifest')
+        again = 'then write it with "git model checkout"'
+        warn(GitModelError(e.message, *e.hints, again), left)
 
 
 def write(filter_: Filter, wanted: Mapping[str, bytes]) -> list[str]:
@@ -52,15 +52,17 @@ def write(filter_: Filter, wanted: Mapping[str, bytes]) -> list[str]:
     What cannot be written is told, and stays the manifest; what is no longer that
     manifest is left alone. Raises GitError where the index cannot be written.
     """
-    top = worktree.top_of(filter_.repository)
+    if not wanted:
+        return []
     entries = worktree.entries(wanted)
     hidden = {entry.path for entry in entries if entry.is_skipped}
     # Until the refresh git must look at the files: their sizes are not those it knows.
     known = [e for e in entries if _is_indexed(filter_, e, wanted[e.path])]
     worktree.forget_stat(known)
+    writer = _Writer(filter_, worktree.top_of(filter_.repository))
     written = [
         path for path, data in wanted.items()
-        if path not in hidden and _try_to_write(filter_, top, path, data)
+        if path not in hidden and writer.try_to_write(path, data)
     ]
     worktree.refresh([entry.path for entry in known if entry.path in written])
     return written
@@ -75,53 +77,64 @@ def _is_indexed(filter_: Filter, entry: Indexed, data: bytes) -> bool:
     )
 
 
-def _try_to_write(filter_: Filter, top: Path, path: str, data: bytes) -> bool:
-    """Whether the file was written; if it cannot be, that is told."""
-    try:
-        status = _write(filter_, top, path, data)
-    except GitModelError as e:
-        warn(e, f"'{path}' stays a manifest")
-        return False
-    except OSError as e:
-        warn(
-            GitModelError(
-                f"cannot write '{path}': {e.strerror}",
-                'see to the space and permissions there ("df -h .", "ls -ld ."), then '
-                f'write it with "git model checkout {words.shell(path)}"',
-            ),
-            'it stays a manifest',
-        )
-        return False
-    if status is not None:
-        filter_.stat_cache.put_written(path, status, data)
-    return status is not None
+class _Writer:
+    """Writes models below ``top``."""
 
+    def __init__(self, filter_: Filter, top: Path) -> None:
+        self._filter = filter_
+        self._top = top
+        self._cache = filter_.stat_cache
+        # Every file's mtime: no earlier than what was made of the version before, and
+        # early enough for a file that is written to afterwards to have another one.
+        self._began = self._cache.clock()
 
-def _write(
-    filter_: Filter, top: Path, path: str, data: bytes,
-) -> os.stat_result | None:
-    """The stat data of the new file, None where there is something else."""
-    with _folder_of(top, path) as folder:
+    def try_to_write(self, path: str, data: bytes) -> bool:
+        """Whether the file was written; if it cannot be, that is told."""
+        try:
+            status = self._write(path, data)
+        except FileNotFoundError:
+            return False        # nor is its folder
+        except GitModelError as e:
+            warn(e, f"'{path}' stays a manifest")
+            return False
+        except OSError as e:
+            warn(
+                GitModelError(
+                    f"cannot write '{path}': {e.strerror}",
+                    'see to the space and permissions there ("df -h .", "ls -ld ."), '
+                    f'then write it with "git model checkout {words.shell(path)}"',
+                ),
+                'it stays a manifest',
+            )
+            return False
+        if status is not None:
+            self._cache.put_written(path, status, data)
+        return status is not None
+
+    def _write(self, path: str, data: bytes) -> os.stat_result | None:
+        """The stat data of the new file, None where there is something else."""
         name = os.path.basename(path)
-        before = _status_of_manifest(folder, name, data)
-        if before is None:
-            return None
-        assembly = Assembly(manifests.parse(data, path), filter_.store, path)
-        assembly.prepare()
-        _check_space(folder, assembly.size)
-        began = filter_.stat_cache.clock()
-        with _Temporary(folder) as file:
-            _fill(assembly, file.fd)
-            os.fchmod(file.fd, stat.S_IMODE(before.st_mode))
-            if began:
-                os.utime(file.fd, ns=(began, began))
-            if _facts(folder, name) != _facts_of(before):
-                raise Changed(
-                    f"'{path}' changed while its model was being written",
-                    f'write it with "git model checkout {words.shell(path)}"',
-                )
-            file.name_it(name)
-            return os.fstat(file.fd)
+        with _folder_of(self._top, path) as folder:
+            before = _status_of_manifest(folder, name, data)
+            if before is None:
+                return None
+            manifest = manifests.parse(data, path)
+            assembly = Assembly(manifest, self._filter.store, path)
+            assembly.prepare()
+            _check_space(folder, assembly.size)
+            with _Temporary(folder) as file:
+                _fill(assembly, file.fd)
+                os.fchmod(file.fd, stat.S_IMODE(before.st_mode))
+                if self._began:
+                    os.utime(file.fd, ns=(self._began, self._began))
+                now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if _facts(now) != _facts(before):
+                    raise Changed(
+                        f"'{path}' changed while its model was being written",
+                        f'write it with "git model checkout {words.shell(path)}"',
+                    )
+                file.name_it(name)
+                return os.fstat(file.fd)
 
 
 @contextmanager
@@ -159,19 +172,8 @@ def _status_of_manifest(
         return status if file.read(len(data) + 1) == data else None
 
 
-def _facts(folder: int, name: str) -> _Facts:
-    return _facts_of(os.stat(name, dir_fd=folder, follow_symlinks=False))
-
-
-class _Facts(NamedTuple):
-    inode: int
-    size: int
-    mtime: int
-    ctime: int
-
-
-def _facts_of(status: os.stat_result) -> _Facts:
-    return _Facts(
+def _facts(status: os.stat_result) -> tuple[int, ...]:
+    return (
         status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
     )
 

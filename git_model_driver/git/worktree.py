@@ -1,4 +1,4 @@
-"""Files of the worktree, through git."""
+"""Files of the worktree, as git knows them."""
 from __future__ import annotations
 
 import os
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from git_model_driver.core.errors import GitError
 from git_model_driver.core.errors import NotARepository
 from git_model_driver.core.errors import UsageError
 from git_model_driver.git import run
@@ -107,12 +108,19 @@ def forget_stat(entries: Collection[Indexed]) -> None:
         f'{e.mode} {e.oid} {e.stage}\t'.encode() + os.fsencode(e.path) + b'\0'
         for e in entries
     )
+    if not records:
+        return
     for patience in (*_PATIENCE, 0.0):
         result = run.attempt('update-index', '-z', '--index-info', input=records)
-        if result.code == 0 or b'index.lock' not in result.err or not patience:
-            break
+        if b'index.lock' not in result.err:
+            run.check(result, 'update-index')
+            return
         time.sleep(patience)    # another program looks at the index, too
-    run.check(result, 'update-index')
+    raise GitError(
+        'the index is locked by another git',
+        'wait until it is done; if there is none, '
+        'rm "$(git rev-parse --git-path index.lock)"',
+    )
 
 
 def refresh(paths: Iterable[str]) -> None:

@@ -20,6 +20,11 @@ from tests.testing.repository import Git
 from tests.testing.repository import Repo
 
 M = 'm.safetensors'
+LOCKED = (
+    '{}: the index is locked by another git{}\n'
+    'hint: wait until it is done; if there is none, '
+    'rm "$(git rev-parse --git-path index.lock)"\n'
+)
 LATER = ('-c', 'model.materialize=later')
 
 
@@ -190,6 +195,17 @@ def test_what_a_rebase_runs_can_have_the_model_written(two: Two) -> None:
     two.is_version(2)
     sizes = list(map(int, two.read('../sizes').split()))
     assert sizes == [len(two.manifest()), len(two.read(M))]
+
+
+def test_a_model_that_is_gone_by_the_end_is_not_missed(two: Two) -> None:
+    two.git('checkout', '-q', '-b', 'topic', 'HEAD~1')
+    two.save('sub/n.safetensors', y=1.0)
+    two.commit('there')
+    two.git('rm', '-q', '-r', 'sub')
+    two.git('commit', '-q', '-m', 'gone')
+    silent(two, 'rebase', '-q', 'main')
+    assert not (two.path / 'sub').exists()
+    two.is_version(2)
 
 
 def test_a_rebase_that_stops_has_written_models(two: Two) -> None:
@@ -426,7 +442,7 @@ def test_a_locked_index_is_told_once_and_the_manifest_stays(two: Two) -> None:
     stand_in(two)
     two.write('.git/index.lock', '')
     done = two.run('git', 'model', 'checkout', code=128)
-    assert done.err.startswith('error: Unable to create ')
+    assert done.err == LOCKED.format('error', '')
     assert two.read(M).decode() == two.manifest()
     (two.path / '.git/index.lock').unlink()
     assert two.git('model', 'checkout') == 'Wrote 1 model.\n'
@@ -438,10 +454,9 @@ def test_a_lock_that_appears_meanwhile_is_told(two: Two) -> None:
     hook.write_text('#!/bin/sh\n: >"$(git rev-parse --git-path index.lock)"\n')
     hook.chmod(0o755)
     done = two.run('git', 'checkout', '-q', 'HEAD~1')
-    lines = done.err.splitlines()
-    assert lines[0].startswith('warning: Unable to create ')
-    assert lines[0].endswith(': a model may still be a manifest')
-    assert lines[1:] == ['hint: to write what is left: git model checkout']
+    assert done.err == LOCKED.format('warning', ': a model is still a manifest') + (
+        'hint: then write it with "git model checkout"\n'
+    )
     (two.path / '.git/index.lock').unlink()
     assert two.status() == ''
     two.git('model', 'checkout')
