@@ -491,7 +491,11 @@ class Heavy(Repo):
 @pytest.fixture
 def heavy(repo: Repo) -> Heavy:
     """A model of 64 MiB that is not in the worktree."""
-    noise = numpy.random.default_rng(1).standard_normal(1 << 24, numpy.float32)
+    return with_model(repo, 64 << 20)
+
+
+def with_model(repo: Repo, nbytes: int) -> Heavy:
+    noise = numpy.random.default_rng(1).standard_normal(nbytes // 4, numpy.float32)
     repo.save(M, x=noise)
     repo.commit('large')
     repo.git('config', 'model.materialize', 'later')
@@ -541,6 +545,29 @@ def test_git_needs_no_memory_for_the_model(heavy: Heavy) -> None:
     heavy.run('sh', '-c', 'ulimit -S -v 60000; exec git checkout -q .')
     assert heavy.sha256(M) == heavy.digest
     assert heavy.status() == ''
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_model(repo: Repo) -> None:
+    large = with_model(repo, 300 << 20)
+    for mode, least, most in (('now', 300, 400), ('later', 0, 100)):
+        (large.path / M).unlink(missing_ok=True)
+        large.git('config', 'model.materialize', mode)
+        assert least < peak(large, 'git', 'checkout', '-q', '.') < most
+        assert large.sha256(M) == large.digest
+    stand_in(large)
+    assert peak(large, 'git', 'model', 'checkout') < 100
+    assert large.sha256(M) == large.digest
+
+
+def peak(git: Git, *command: str) -> int:
+    """MiB in memory of the largest process that a command is."""
+    program = (
+        'import resource, subprocess, sys; '
+        'subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); '
+        'print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)'
+    )
+    return int(git.run(sys.executable, '-c', program, *command).out)
 
 
 def test_a_written_file_is_known_without_taking_it_apart(heavy: Heavy) -> None:
