@@ -32,18 +32,22 @@ from git_model_driver.git.worktree import Indexed
 
 _LEFT_OVER = re.compile(r'\.git-model-[0-9a-f]{16}\.tmp')
 _ABANDONED_AFTER = 24 * 3600
+_LARGE = 256 << 20      # reading it costs more than starting a filter
 
 
 def write_later(filter_: Filter) -> None:
     """Write what git had manifests of. Whatever is wrong is told."""
+    n = len(filter_.later)
+    left = f'{n} models are' if n > 1 else 'a model is'
+    again = 'then write what is a manifest with "git model checkout"'
     try:
         write(filter_, filter_.later)
     except GitModelError as e:
-        n = len(filter_.later)
-        left = f'{n} models are still manifests' if n > 1 else (
-            'a model is still a manifest')
-        again = 'then write it with "git model checkout"'
-        warn(GitModelError(e.message, *e.hints, again), left)
+        warn(GitModelError(e.message, *e.hints, again), f'{left} still a manifest')
+    except KeyboardInterrupt:
+        hint = again.removeprefix('then ')
+        warn(GitModelError('interrupted', hint), f'{left} perhaps still a manifest')
+        raise
 
 
 def write(filter_: Filter, wanted: Mapping[str, bytes]) -> list[str]:
@@ -55,17 +59,18 @@ def write(filter_: Filter, wanted: Mapping[str, bytes]) -> list[str]:
     if not wanted:
         return []
     entries = worktree.entries(wanted)
-    hidden = {entry.path for entry in entries if entry.is_skipped}
     # Until the refresh git must look at the files: their sizes are not those it knows.
     known = [e for e in entries if _is_indexed(filter_, e, wanted[e.path])]
     worktree.forget_stat(known)
     writer = _Writer(filter_, worktree.top_of(filter_.repository))
-    written = [
-        path for path, data in wanted.items()
-        if path not in hidden and writer.try_to_write(path, data)
-    ]
-    worktree.refresh([entry.path for entry in known if entry.path in written])
-    return written
+    written = {
+        path: size for path, data in wanted.items()
+        if (size := writer.try_to_write(path, data)) is not None
+    }
+    clean = [entry.path for entry in known if entry.path in written]
+    worktree.refresh_unread([path for path in clean if written[path] >= _LARGE])
+    worktree.refresh(clean)
+    return list(written)
 
 
 def _is_indexed(filter_: Filter, entry: Indexed, data: bytes) -> bool:
@@ -88,15 +93,15 @@ class _Writer:
         # early enough for a file that is written to afterwards to have another one.
         self._began = self._cache.clock()
 
-    def try_to_write(self, path: str, data: bytes) -> bool:
-        """Whether the file was written; if it cannot be, that is told."""
+    def try_to_write(self, path: str, data: bytes) -> int | None:
+        """The size of the file if it was written; if it cannot be, that is told."""
         try:
             status = self._write(path, data)
         except FileNotFoundError:
-            return False        # nor is its folder
+            return None     # nor is its folder
         except GitModelError as e:
             warn(e, f"'{path}' stays a manifest")
-            return False
+            return None
         except OSError as e:
             warn(
                 GitModelError(
@@ -106,10 +111,11 @@ class _Writer:
                 ),
                 'it stays a manifest',
             )
-            return False
-        if status is not None:
-            self._cache.put_written(path, status, data)
-        return status is not None
+            return None
+        if status is None:
+            return None
+        self._cache.put_written(path, status, data)
+        return status.st_size
 
     def _write(self, path: str, data: bytes) -> os.stat_result | None:
         """The stat data of the new file, None where there is something else."""

@@ -114,12 +114,10 @@ class Filter:
         self, path: str, source: FileSource, status: os.stat_result | None,
     ) -> str:
         """The manifest of the worktree file, from the cache if it is not new."""
-        cache = self.stat_cache
-        cached = cache.get(path, status) if status else None
+        cached = self._cached(path, status) if status else None
         if cached is not None:
-            text = cached.decode()
-            if all(map(self.store.has, manifests.oids_in(text))):
-                return text
+            return cached
+        cache = self.stat_cache
         began = cache.clock() if status else 0
         parent = Parent(partial(self._last_commit, path))
         text = manifests.serialize(take_apart(source, self.store, parent))
@@ -133,6 +131,24 @@ class Filter:
     @property
     def stat_cache(self) -> StatCache:
         return StatCache(self.repository.private / 'clean')
+
+    def _cached(self, path: str, status: os.stat_result) -> str | None:
+        cached = self.stat_cache.get(path, status)
+        if cached is None:
+            return None
+        text = cached.decode()
+        return text if all(map(self.store.has, manifests.oids_in(text))) else None
+
+    def clean_known(self, path: str, head: bytes) -> bytes | None:
+        """What ``clean`` would return, where the head tells which file it is of."""
+        fd = content.worktree_file(path, head) if head else None
+        if fd is None:
+            return None
+        try:
+            text = self._cached(path, os.fstat(fd))
+        finally:
+            os.close(fd)
+        return None if text is None else self._as_indexed(path, text)
 
     def worktree_manifest(self, path: str) -> Manifest:
         """The manifest of what is in the worktree now; an empty one for a bad one."""

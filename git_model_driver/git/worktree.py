@@ -13,8 +13,10 @@ from git_model_driver.core.errors import NotARepository
 from git_model_driver.core.errors import UsageError
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
+from git_model_driver.git.settings import SETTINGS
 
 _MOST_PATHS = 256       # in one command line
+_ONCE = b'* filter=model-once -text\n'
 _PATIENCE = (0.05, 0.2, 0.5, 1.0)       # seconds
 REGULAR_FILES = frozenset({'100644', '100755'})     # no links, no submodules
 
@@ -32,14 +34,9 @@ class Indexed(NamedTuple):
     tag: str = 'H'
 
     @property
-    def is_skipped(self) -> bool:
-        """Whether the worktree is to be without it (sparse checkout)."""
-        return self.tag in 'Ss'
-
-    @property
     def is_watched(self) -> bool:
-        """Whether git looks for changes of the file."""
-        return self.tag.isupper() and not self.is_skipped
+        """Whether git looks for changes: no sparse checkout, nor assume-unchanged."""
+        return self.tag == 'H'
 
 
 def top_of(repository: Repository) -> Path:
@@ -128,7 +125,30 @@ def refresh(paths: Iterable[str]) -> None:
 
     That it cannot do so now is no error: it will, when it is asked for changes next.
     """
+    _refresh(paths)
+
+
+def refresh_unread(paths: Collection[str]) -> None:
+    """The same with a filter for each that need not read it (Git 2.41 or newer).
+
+    Git ignores a filter of one file where there is one of many. So they are given to
+    another one for once, by attributes that are not those of the worktree.
+    """
+    if not paths:
+        return
+    blob = run.output('hash-object', '-w', '--stdin', input=_ONCE)
+    line = b'100644 blob ' + blob.strip() + b'\t.gitattributes\n'
+    tree = run.output('mktree', input=line).decode().strip()
+    _refresh(
+        paths, f'--attr-source={tree}', '-c', 'filter.model-once.required=true',
+        '-c', f"filter.model-once.clean={SETTINGS['filter.model.clean']}",
+    )
+
+
+def _refresh(paths: Iterable[str], *options: str) -> None:
     names = b''.join(os.fsencode(f':(top,literal){path}') + b'\0' for path in paths)
     if names:
-        run.attempt('add', '--refresh', '--pathspec-from-file=-', '--pathspec-file-nul',
-                    input=names)
+        run.attempt(
+            *options, 'add', '--refresh', '--pathspec-from-file=-',
+            '--pathspec-file-nul', input=names,
+        )

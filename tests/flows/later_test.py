@@ -455,7 +455,7 @@ def test_a_lock_that_appears_meanwhile_is_told(two: Two) -> None:
     hook.chmod(0o755)
     done = two.run('git', 'checkout', '-q', 'HEAD~1')
     assert done.err == LOCKED.format('warning', ': a model is still a manifest') + (
-        'hint: then write it with "git model checkout"\n'
+        'hint: then write what is a manifest with "git model checkout"\n'
     )
     (two.path / '.git/index.lock').unlink()
     assert two.status() == ''
