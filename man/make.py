@@ -132,6 +132,13 @@ KEYS = (
     ('align-spec', 'A JSON file beside the model that says which axes carry the same '
                    'units.'),
 )
+CONFIGURATION = (
+    ('model.materialize', 'now (the default): git writes models into the worktree, and '
+     'holds each in memory. later: git gets manifests, and the models are written '
+     'in their place before the command returns, a few chunks at a time.'),
+    ('model.materializeThreshold', 'The size from which on models are written later: '
+     'bytes, or with k, m or g. Default: 0, all of them.'),
+)
 FILES = (
     ('.gitattributes', 'Which files are models: written by git model track.'),
     ('.gitmodel', 'Rules for merges.'),
@@ -286,6 +293,7 @@ def overview_page() -> Iterator[str]:
         (name, str(method.__doc__).partition('\n')[0].partition(': ')[2])
         for name, method in METHODS.items()
     ))
+    yield from listing('CONFIGURATION', CONFIGURATION)
     yield from listing('FILES', FILES)
     yield from listing('ENVIRONMENT', ENVIRONMENT)
     yield from listing('EXIT STATUS', EXIT_STATUS)

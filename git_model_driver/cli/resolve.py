@@ -11,6 +11,8 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
+from git_model_driver.filters import direct
+from git_model_driver.filters.filter import Filter
 from git_model_driver.git import files
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import worktree
@@ -54,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
         print(f'{path}: {plural(len(left.reasons), "conflict")} left')
         return 0
     worktree.stage(path)
-    worktree.materialise([path], top)
+    with Filter() as filter_:
+        direct.write(filter_, {path: (top / path).read_bytes()})
     print(f'{path}: settled and staged')
     return 0
 

@@ -3,13 +3,12 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
+from contextlib import contextmanager
+from functools import cached_property
 from itertools import accumulate
-from typing import Protocol
 
 from git_model_driver.core import skeleton as skeletons
 from git_model_driver.core import sums
@@ -27,7 +26,9 @@ from git_model_driver.core.skeleton import Segment
 from git_model_driver.core.skeleton import Skeleton
 from git_model_driver.core.skeleton import Slot
 from git_model_driver.core.skeleton import SumOf
+from git_model_driver.filters import pouring
 from git_model_driver.filters.naming import name_of
+from git_model_driver.filters.pouring import Sink as Sink
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.store.ahead import Step
@@ -37,24 +38,16 @@ from git_model_driver.store.objects import Store
 
 _SUM = struct.Struct('<I')
 _LARGE = 4 << 30
-_HEAVY = 256 << 10
 _MOST_REPETITION = 10_000
 _MOST_SUMS = 8      # a ZIP member has its CRC-32 in two or three places
-
-
-class Sink(Protocol):
-    """Where a file's bytes go."""
-
-    def data(self, data: bytes | memoryview) -> None: ...
-
-    def file(self, fd: int, offset: int, length: int) -> None: ...
 
 
 class Assembly:
     """A model file about to be written.
 
     ``check`` reads everything there is to read and finds what is missing or
-    damaged before the first byte is given away; ``write`` then writes.
+    damaged before the first byte is given away; ``write`` then writes. Whoever can
+    take back what was written calls ``prepare`` instead: then ``write`` finds damage.
     """
 
     def __init__(self, manifest: Manifest, store: Store, path: str = '-') -> None:
@@ -63,10 +56,36 @@ class Assembly:
         self.path = path
         self._checked: set[Oid] = set()
         self._sums: dict[RangeSum | SumOf, bytes] = {}
-        self._current = Oid('')
+        self._current: Oid | None = None     # the object that is being read
 
     def check(self) -> None:
         """Raises MissingObject, CorruptObject, FormatError and ManifestError."""
+        self.prepare()
+        with self._naming():
+            for oid in self.manifest.oids:
+                if oid not in self._checked:
+                    self._verify(oid)
+
+    def prepare(self) -> None:
+        """Check all that can be without reading tensors. Raises as ``check`` does."""
+        with self._naming():
+            self._check_proportions()
+            self._add_sums_of_tensors()
+            for segment in self.skeleton.segments:
+                if isinstance(segment, Slot):
+                    self._check_slot(segment)
+                elif isinstance(segment, RangeSum) and segment not in self._sums:
+                    covered = self._covered(segment)
+                    self._sums[segment] = self._sum(segment.kind, covered)
+            self._check_all_placed()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file. Raises as ``check`` does."""
+        return self.skeleton.size
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
         self.store.gather(self.manifest.oids)
         missing = self.store.missing(self.manifest.oids)
         if missing:
@@ -76,36 +95,28 @@ class Assembly:
                 f"{'are' if n != 1 else 'is'} not in the store",
                 f'get what is missing with "git model pull {words.shell(self.path)}"',
             )
-        try:
-            self._check_all()
-        except (CorruptObject, MissingObject) as e:
-            raise self._named(e) from None
+        return self._find_skeleton()
 
-    def _named(self, error: ObjectError) -> ObjectError:
-        """The same with what it is of this file; what that is based on has no name."""
-        what = f"{name_of(self._current, self.manifest)} of '{self.path}'"
-        return type(error)(
-            f'{what}: {error.message}', *error.hints, oid=error.oid,
-        )
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *accumulate(s.length for s in self.skeleton.segments)]
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Errors say what of this file an object is; what that is based on has no name.
+        """
+        try:
+            yield
+        except (CorruptObject, MissingObject) as e:
+            oid = self._current or Oid(e.oid or '')
+            if oid not in set(self.manifest.oids):
+                raise
+            what = f"{name_of(oid, self.manifest)} of '{self.path}'"
+            raise type(e)(f'{what}: {e.message}', *e.hints, oid=e.oid) from None
 
     def _open(self, oid: Oid) -> ObjectFile:
         self._current = oid
         return self.store.open(oid)
-
-    def _check_all(self) -> None:
-        self.skeleton = self._find_skeleton()
-        self._check_proportions()
-        self._starts = [0, *accumulate(s.length for s in self.skeleton.segments)]
-        self._add_sums_of_tensors()
-        for segment in self.skeleton.segments:
-            if isinstance(segment, Slot):
-                self._check_slot(segment)
-            elif isinstance(segment, RangeSum) and segment not in self._sums:
-                self._sums[segment] = self._sum(segment.kind, self._covered(segment))
-        self._check_all_placed()
-        for oid in self.manifest.oids:
-            if oid not in self._checked:
-                self._verify(oid)
 
     def _add_sums_of_tensors(self) -> None:
         """Those of tensors in other files; each tensor is read once."""
@@ -236,44 +247,20 @@ class Assembly:
             yield from self._chunks(self._oid(part))
 
     def write(self, sink: Sink) -> None:
-        """Write the whole file; ``check`` has been called."""
-        with ExitStack() as opened:
+        """Write the whole file; ``check`` or ``prepare`` has been called."""
+        self._current = None
+        with ExitStack() as opened, self._naming():
             for give in in_order(self._steps(opened)):
                 assert callable(give)
                 give(sink)
 
     def _steps(self, opened: ExitStack) -> Iterator[Step]:
-        """What to do for each piece, and then to give to the sink."""
         for segment in self.skeleton.segments:
             if isinstance(segment, Slot):
-                yield from self._object_steps(self._oid(segment), opened)
-                continue
-            data: bytes | memoryview
-            if isinstance(segment, Literal):
-                data = self.skeleton.literal(segment)
+                oid = self._oid(segment)
+                file = self.store.open(oid)
+                yield from pouring.object_steps(file, oid in self._checked, opened)
+            elif isinstance(segment, Literal):
+                yield pouring.bytes_step(self.skeleton.literal(segment))
             else:
-                data = self._sums[segment]
-            yield Step(partial(_give, data), False)
-
-    def _object_steps(self, oid: Oid, opened: ExitStack) -> Iterator[Step]:
-        file = self.store.open(oid)
-        closing = opened.enter_context(ExitStack())
-        closing.push(file)
-        if file.raw_at is not None:
-            yield Step(partial(_give_file, file), False)
-        else:
-            for i in range(file.chunk_count):
-                yield Step(partial(_give_chunk, file, i), file.nbytes >= _HEAVY)
-        yield Step(lambda: lambda sink: closing.close(), False)
-
-
-def _give(data: bytes | memoryview) -> Callable[[Sink], None]:
-    return lambda sink: sink.data(data)
-
-
-def _give_file(file: ObjectFile) -> Callable[[Sink], None]:
-    return lambda sink: sink.file(file.fd, file.raw_at or 0, file.nbytes)
-
-
-def _give_chunk(file: ObjectFile, i: int) -> Callable[[Sink], None]:
-    return _give(file.chunk(i))
+                yield pouring.bytes_step(self._sums[segment])

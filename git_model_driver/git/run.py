@@ -57,12 +57,16 @@ def output(
     env: Mapping[str, str] = _NO_MORE,
 ) -> bytes:
     """What git prints. Raises GitError with git's own words."""
-    result = attempt(*args, input=input, cwd=cwd, env=env)
+    return check(attempt(*args, input=input, cwd=cwd, env=env), args[0])
+
+
+def check(result: Result, command: str) -> bytes:
+    """What git printed. Raises GitError with git's own words."""
     if result.code:
         said = result.err.decode(errors='replace').strip()
         for prefix in ('fatal: ', 'error: '):
             said = said.removeprefix(prefix)
-        raise GitError(said or f"'git {args[0]}' failed with code {result.code}")
+        raise GitError(said or f"'git {command}' failed with code {result.code}")
     return result.out
 
 

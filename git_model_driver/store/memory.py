@@ -9,7 +9,7 @@ import sys
 from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3       # mallopt(3)
-_LARGEST = 32 << 20     # that glibc takes
+_LARGEST = 32 << 20     # that glibc takes for the second
 
 
 @cache
@@ -23,5 +23,5 @@ def keep() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
+    mallopt(_TRIM_THRESHOLD, 4 * _LARGEST)
     mallopt(_MMAP_THRESHOLD, _LARGEST)
-    mallopt(_TRIM_THRESHOLD, 2 * _LARGEST)

@@ -78,8 +78,22 @@ class StatCache:
         """
         times = [max(stat.st_mtime_ns, stat.st_ctime_ns)]
         times += [max(status[1:3]) for status in beside.values() if status]
-        if any(_is_racy(time, began) for time in times):
-            return
+        if not any(_is_racy(time, began) for time in times):
+            self._store(path, stat, manifest, beside)
+
+    def put_written(self, path: str, stat: os.stat_result, manifest: bytes) -> None:
+        """Remember the manifest of a file that we wrote.
+
+        Its mtime was set to a time before it got its name, which its ctime tells:
+        whoever writes to it from then on gives it another one.
+        """
+        if not _is_racy(stat.st_mtime_ns, stat.st_ctime_ns):
+            self._store(path, stat, manifest, {})
+
+    def _store(
+        self, path: str, stat: os.stat_result, manifest: bytes,
+        beside: Mapping[str, Status | None],
+    ) -> None:
         target = self._file(path)
         temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}')
         try:
