@@ -5,7 +5,6 @@ or cherry-pick in progress is written down in files besides; their commits count
 """
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -34,55 +33,12 @@ class Roots(NamedTuple):
     more: tuple[str, ...] = ()
 
 
-class Worktree(NamedTuple):
-    """``top`` is None where there are no files: in a bare repository, or gone."""
-
-    git_dir: Path
-    top: Path | None
-
-
-def worktrees(repository: Repository) -> list[Worktree]:
-    """The main worktree, and those that are linked."""
-    common = repository.common_dir
-    found = [Worktree(common, _main_top(repository))]
-    for git_dir in sorted((common / 'worktrees').glob('*/')):
-        try:
-            file = Path(os.fsdecode((git_dir / 'gitdir').read_bytes()).strip('\n'))
-        except OSError:
-            continue
-        top = Path(os.path.abspath(git_dir / file)).parent
-        found.append(Worktree(git_dir, top if top.is_dir() else None))
-    return found
-
-
-def _main_top(repository: Repository) -> Path | None:
-    common = repository.common_dir
-    if repository.git_dir == common:
-        return repository.top
-    set_ = run.attempt('config', '--file', str(common / 'config'), 'core.worktree')
-    if set_.code == 0:
-        return Path(os.path.abspath(common / os.fsdecode(set_.out).strip('\n')))
-    return common.parent if common.name == '.git' else None
-
-
-def models_in(worktree: Worktree) -> list[Path]:
-    """The files of a worktree that the filter is responsible for."""
-    if worktree.top is None:
-        return []
-    listed = run.output(
-        f'--git-dir={worktree.git_dir}', f'--work-tree={worktree.top}', 'ls-files',
-        '-z', '--', ':(top,attr:filter=model)', cwd=worktree.top,
-        env={'GIT_INDEX_FILE': str(worktree.git_dir / 'index')},
-    )
-    names = {os.fsdecode(name) for name in listed.split(b'\0')} - {''}
-    return [worktree.top / name for name in sorted(names)]
-
-
 def everything(repository: Repository) -> Roots:
     """All refs, reflogs, indexes and operations in progress of all worktrees."""
-    named = set(_in_states(repository.common_dir, _STATES))
-    for worktree in worktrees(repository)[1:]:
-        named.update(_in_states(worktree.git_dir, (*_STATES, _OWN_REFS)))
+    common = repository.common_dir
+    named = set(_in_states(common, _STATES))
+    for linked in (common / 'worktrees').glob('*/'):
+        named.update(_in_states(linked, (*_STATES, _OWN_REFS)))
     return Roots(_ALL, tuple(_present(sorted(named))))
 
 

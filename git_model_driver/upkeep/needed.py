@@ -13,6 +13,7 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import roots
+from git_model_driver.git import worktree
 from git_model_driver.git.history import Found
 from git_model_driver.git.repository import Repository
 from git_model_driver.store.objects import Store
@@ -42,8 +43,8 @@ def _loose_manifests(repository: Repository) -> Iterator[Path]:
     A conflict that is being resolved has tensors that are nowhere else.
     """
     yield from (repository.common_dir / 'rr-cache').glob('*/*')
-    for worktree in roots.worktrees(repository):
-        yield from roots.models_in(worktree)
+    for top in worktree.tops():
+        yield from (top / name for name in worktree.files_of_models(top))
 
 
 def _oids_in_file(file: Path) -> set[Oid]:

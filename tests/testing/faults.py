@@ -213,8 +213,9 @@ def stores(repo: Repo) -> list[Path]:
 def check_places(store: Path) -> None:
     for path in store.rglob('*'):
         top, *names = path.relative_to(store).parts
-        assert top in ('objects', 'tmp', 'damaged', 'merges') or (
-            top.startswith('statistics.sqlite')), path
+        assert top in (
+            'objects', 'tmp', 'damaged', 'merges', 'gc.lock', 'examined',
+        ) or top.startswith('statistics.sqlite'), path
         if top == 'objects' and path.is_file():
             assert len(names) == 2 and len(''.join(names)) == 64, path
 
@@ -337,6 +338,23 @@ def damaged(repo: Repo) -> None:
     path.write_bytes(data)
 
 
+def alike(repo: Repo) -> None:
+    """Two files of one model, neither stored in terms of the other; and text."""
+    repo.git('model', 'track', '*.npz')
+    repo.save('other.safetensors', **model(1))
+    numpy.savez(repo.path / 'm.npz', **{f'a.long.name.{i}': i for i in range(60)})
+    repo.commit('other')
+    repo.save(M, **model(2))
+    repo.commit('two')
+
+
+def unneeded(repo: Repo) -> None:
+    two_versions(repo)
+    repo.git('reset', '-q', '--hard', 'HEAD~1')
+    repo.git('update-ref', '-d', 'ORIG_HEAD')
+    repo.git('reflog', 'expire', '--all', '--expire=now')
+
+
 _RESET = 'git merge --abort 2>/dev/null || git reset -q --hard'
 # A command that is new goes here.
 STORIES = (
@@ -355,5 +373,8 @@ STORIES = (
     Story('fetch', cloned, ('git', 'model', 'fetch'), '', LACKING),
     Story('push', with_remote, ('git', 'push', '-q', 'origin', 'main')),
     Story('model push', with_remote, ('git', 'model', 'push', 'origin')),
+    Story('gc', alike, ('git', 'model', 'gc')),
+    Story('prune', unneeded, ('git', 'model', 'prune', '--expire=now')),
+    Story('gc with prune', unneeded, ('git', 'model', 'gc', '--prune=now')),
     Story('repair', damaged, ('git', 'model', 'fsck', '--repair'), '', DAMAGED),
 )
