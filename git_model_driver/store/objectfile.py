@@ -181,9 +181,12 @@ class ObjectFile:
 
     def chunk_at(self, i: int, chunk: int) -> memoryview:
         """The raw bytes of chunk i if chunks had that length; empty past the end."""
-        if chunk == self.header.chunk:
-            return self.chunk(i) if i < self.chunk_count else memoryview(b'')
-        return memoryview(self.read(i * chunk, chunk))
+        if chunk != self.header.chunk:
+            return memoryview(self.read(i * chunk, chunk))
+        if i >= self.chunk_count:
+            return memoryview(b'')
+        cached = self._cached
+        return cached[1] if cached and cached[0] == i else self.chunk(i)
 
     def chunks(self) -> Iterator[memoryview]:
         """The raw bytes in order."""

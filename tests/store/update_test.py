@@ -203,6 +203,22 @@ def test_any_bytes_are_an_update_or_refused(data: bytes) -> None:
         assert updates.unpack(update.pack())[:3] == update[:3]
 
 
+def test_rows_that_are_no_rows_are_refused() -> None:
+    """One that says so would ask for terabytes."""
+    one = numpy.ones((1, 1), '<f4')
+    update = Update(Matrix('F32', 1, 1 << 40), ROWS, False, one, one[:, :0])
+    with pytest.raises(ValueError):
+        updates.unpack(update.pack())
+
+
+def test_a_matrix_of_very_long_rows_is_left_alone() -> None:
+    def read(offset: int, length: int) -> bytes:
+        raise AssertionError('nothing is read')
+
+    assert fit.fit(Matrix('F32', 64, 1 << 30), read, read) is None
+    assert fit.fit(Matrix('F32', 1 << 30, 8), read, read) is None
+
+
 def test_only_arrays_of_floats_are_matrices() -> None:
     assert updates.matrix_of('F32', (3, 4, 5)) == Matrix('F32', 3, 20)
     assert updates.matrix_of('F32', (3,)) is None

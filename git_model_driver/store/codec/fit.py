@@ -15,6 +15,7 @@ from git_model_driver.store.codec.form import FLOAT
 from git_model_driver.store.codec.form import Form
 from git_model_driver.store.codec.update import COLUMNS
 from git_model_driver.store.codec.update import LOW_RANK
+from git_model_driver.store.codec.update import MOST_ROW
 from git_model_driver.store.codec.update import ROWS
 from git_model_driver.store.codec.update import Matrix
 from git_model_driver.store.codec.update import Update
@@ -74,6 +75,8 @@ def fit(matrix: Matrix, new: Read, old: Read) -> Update | None:
     import numpy
 
     if min(matrix.rows, matrix.columns) < _LEAST:
+        return None
+    if matrix.columns * matrix.width > MOST_ROW:
         return None
     pair = Pair(matrix, new, old)
     with numpy.errstate(all='ignore'):

@@ -33,6 +33,7 @@ from git_model_driver.store.codec.form import Form
 
 LOW_RANK, ROWS, COLUMNS = range(3)
 MOST_RANK = 256
+MOST_ROW = 128 << 10    # bytes; some rows at a time are in memory
 DTYPES = ('F16', 'BF16', 'F32')      # float32 factors say nothing exact of float64
 _WIDTHS = {'F16': 2, 'BF16': 2, 'F32': 4}
 _HEAD = struct.Struct('<BBBBIQQ')
@@ -151,14 +152,15 @@ def unpack(data: bytes) -> Update:
     tall, wide = (rows, columns) if kind == LOW_RANK else (
         (rows, 0) if kind == ROWS else (0, columns))
     nbytes = 4 * rank * (tall + wide)
-    if nbytes > MOST_RANK * len(data):
-        raise ValueError('an update is larger than its data can be')
+    matrix = Matrix(DTYPES[code], rows, columns)
+    if nbytes > MOST_RANK * len(data) or columns * matrix.width > MOST_ROW:
+        raise ValueError('an update is larger than it can be')
     raw = chunks.decode(mode, memoryview(data)[_HEAD.size:], nbytes, _FACTOR, None)
     if len(raw) != nbytes:
         raise ValueError('an update is not as long as it must be')
     values = numpy.frombuffer(raw, '<f4')
     return Update(
-        Matrix(DTYPES[code], rows, columns), kind, bool(rounds_first),
+        matrix, kind, bool(rounds_first),
         values[:tall * rank].reshape(tall, rank),
         values[tall * rank:].reshape(rank, wide),
     )
