@@ -77,8 +77,10 @@ def _is_indexed(filter_: Filter, entry: Indexed, data: bytes) -> bool:
     if entry.stage or not entry.is_watched:
         return False
     blob = filter_.blob(entry.oid) or b''
-    return blob == data or manifests.same_meaning(
-        blob.decode('utf-8', 'replace'), data.decode('utf-8', 'replace'),
+    return blob == data or (
+        manifests.is_manifest(blob) and manifests.same_meaning(
+            blob.decode('utf-8', 'replace'), data.decode('utf-8', 'replace'),
+        )
     )
 
 
@@ -97,8 +99,6 @@ class _Writer:
         """The size of the file if it was written; if it cannot be, that is told."""
         try:
             status = self._write(path, data)
-        except FileNotFoundError:
-            return None     # nor is its folder
         except GitModelError as e:
             warn(e, f"'{path}' stays a manifest")
             return None
@@ -121,6 +121,8 @@ class _Writer:
         """The stat data of the new file, None where there is something else."""
         name = os.path.basename(path)
         with _folder_of(self._top, path) as folder:
+            if folder is None:
+                return None
             before = _status_of_manifest(folder, name, data)
             if before is None:
                 return None
@@ -144,21 +146,32 @@ class _Writer:
 
 
 @contextmanager
-def _folder_of(top: Path, path: str) -> Iterator[int]:
-    """The open folder that a file is in. Links are not followed: they may lead out."""
-    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+def _folder_of(top: Path, path: str) -> Iterator[int | None]:
+    """The open folder that a file is in, None if there is none.
+
+    Links are not followed: they may lead out of the worktree.
+    """
+    fd: int | None = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in path.split('/')[:-1]:
-            if part == os.pardir:
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            inner = os.open(
-                part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd,
-            )
-            os.close(fd)
-            fd = inner
+            if fd is not None:
+                outer, fd = fd, _inner_folder(fd, part)
+                os.close(outer)
         yield fd
     finally:
-        os.close(fd)
+        if fd is not None:
+            os.close(fd)
+
+
+def _inner_folder(folder: int, name: str) -> int | None:
+    if name == os.pardir:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    try:
+        return os.open(
+            name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder,
+        )
+    except FileNotFoundError:
+        return None
 
 
 def _status_of_manifest(
@@ -169,7 +182,7 @@ def _status_of_manifest(
         fd = os.open(
             name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder,
         )
-    except (FileNotFoundError, OSError):
+    except OSError:
         return None
     with open(fd, 'rb') as file:
         status = os.fstat(fd)

@@ -521,6 +521,29 @@ def test_killing_leaves_the_manifest_and_nothing_else(heavy: Heavy) -> None:
     assert heavy.status() == ''
 
 
+def test_an_interrupt_leaves_the_manifest_and_says_so(heavy: Heavy) -> None:
+    hook = heavy.path / '.git/hooks/post-checkout'
+    hook.write_text('#!/bin/sh\n: >../hooked\n')
+    hook.chmod(0o755)
+    process = subprocess.Popen(
+        ('git', 'checkout', '-q', '.'), cwd=heavy.path, start_new_session=True,
+        stderr=subprocess.PIPE, text=True,
+    )
+    while not (heavy.path / '../hooked').exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate()[1]
+    if heavy.read(M).startswith(b'git-model'):      # else it was faster
+        assert said == (
+            'warning: interrupted: a model is perhaps still a manifest\n'
+            'hint: write what is a manifest with "git model checkout"\n'
+        )
+    assert heavy.status() == ''
+    heavy.git('model', 'checkout')
+    assert heavy.sha256(M) == heavy.digest
+
+
 def test_a_full_disk_leaves_the_manifest_and_nothing_else(heavy: Heavy) -> None:
     command = 'ulimit -f 20000; trap "" XFSZ; exec git checkout -q .'
     done = heavy.run('sh', '-c', command)
