@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ import targets
 from measure import Sample
 from report import Results
 from scenario import STEPS
+from scenario import Step
 from scenario import World
 from tools import LFS
 from tools import OURS
@@ -43,8 +45,7 @@ class Measured(NamedTuple):
 def main() -> int:
     args = _arguments()
     measure.adopt_orphans()
-    measured = _measure(args)
-    text = _document(args, measured)
+    text = _document(args, _measure(args))
     print(text)
     if args.output:
         args.output.write_text(text, encoding='utf-8')
@@ -72,17 +73,24 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(args: argparse.Namespace) -> Measured:
     tools = available(not args.no_git)
-    samples: dict[tuple[str, str], list[Sample]] = defaultdict(list)
-    notes: dict[tuple[str, str], str] = {}
-    facts: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory(dir=args.scratch, prefix='bench-') as name:
         world = World(args.size, Path(name))
         world.generate()
-        for number in range(args.rounds):
-            taking_part = [t for t in tools if t != PLAIN or number == 0]
-            folder = Path(name) / f'round{number}'
-            _round(world, folder, taking_part, samples, notes, facts)
-            shutil.rmtree(folder)
+        return measured(world, tools, args.rounds, STEPS, Path(name))
+
+
+def measured(
+    world: World, tools: list[str], rounds: int, steps: Sequence[Step], top: Path,
+) -> Measured:
+    """The tools take turns at every step, so many rounds; git alone has but one."""
+    samples: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    notes: dict[tuple[str, str], str] = {}
+    facts: dict[str, dict[str, object]] = {}
+    for number in range(rounds):
+        taking_part = [t for t in tools if t != PLAIN or number == 0]
+        folder = top / f'round{number}'
+        _round(world, folder, taking_part, steps, samples, notes, facts)
+        shutil.rmtree(folder)
     return Measured(Results(samples, notes, tools), facts, world)
 
 
@@ -90,12 +98,13 @@ def _round(
     world: World,
     folder: Path,
     tools: list[str],
+    steps: Sequence[Step],
     samples: dict[tuple[str, str], list[Sample]],
     notes: dict[tuple[str, str], str],
     facts: dict[str, dict[str, object]],
 ) -> None:
     repositories = [Repository(tool, folder / tool) for tool in tools]
-    for step in STEPS:
+    for step in steps:
         for repo in repositories:
             step.prepare(world, repo)
             os.sync()       # no writing back of the step before
@@ -110,8 +119,8 @@ def _round(
     facts.update((repo.tool, repo.facts) for repo in repositories)
 
 
-def _document(args: argparse.Namespace, measured: Measured) -> str:
-    results, facts, world = measured
+def _document(args: argparse.Namespace, run: Measured) -> str:
+    results, facts, world = run
     changed = world.changed[1]
     share = world.model.size(changed) / world.model.nbytes
     parts = [
@@ -121,7 +130,7 @@ def _document(args: argparse.Namespace, measured: Measured) -> str:
         f'with {100 * share:.1f} % of the bytes, each element moved a little. '
         f'Medians of {args.rounds} round{"s" * (args.rounds != 1)}. '
         'Written by `benchmarks/run`.',
-        ' · '.join(_machine()),
+        ' · '.join(machine()),
         '## Targets',
         '\n'.join(targets.lines(results, facts[OURS], world)),
         '## Beside git-lfs and git',
@@ -138,7 +147,7 @@ def _document(args: argparse.Namespace, measured: Measured) -> str:
     return '\n\n'.join(parts) + '\n'
 
 
-def _machine() -> Iterator[str]:
+def machine() -> Iterator[str]:
     yield _cpu_name()
     yield f'{len(os.sched_getaffinity(0))} cores'
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')

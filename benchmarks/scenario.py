@@ -18,8 +18,10 @@ from typing import Union
 import proof
 from measure import Sample
 from measure import size_of
+from model import F32
 from model import Model
 from model import sha256
+from model import tensors
 from tools import FILE
 from tools import LFS
 from tools import OURS
@@ -37,13 +39,15 @@ Check = Callable[['World', Repository, Sample], Union[str, None]]
 class World:
     """The model, its versions, and what is expected of them."""
 
-    def __init__(self, nbytes: int, folder: Path) -> None:
-        self.model = Model(nbytes)
+    def __init__(
+        self, nbytes: int, folder: Path, dtype: str = F32, count: int | None = None,
+    ) -> None:
+        self.model = Model(tensors(nbytes, dtype))
         self.master = folder / 'master.safetensors'
         self.changed: dict[int, list[str]] = {}
         for seed in (NEXT, OURS_SIDE, THEIRS_SIDE, DIRTY):
             taken = [name for names in self.changed.values() for name in names]
-            self.changed[seed] = self.model.pick(seed, without=taken)
+            self.changed[seed] = self.model.pick(seed, taken, count)
         self.changed[RIVAL] = self.changed[OURS_SIDE]
         self.digests: dict[str, str] = {}
 

@@ -1,4 +1,4 @@
-"""The programs that are compared: git-model, git-lfs, and git alone."""
+"""The programs that are compared: git-model, git-lfs, git alone, and git-theta."""
 from __future__ import annotations
 
 import os
@@ -12,9 +12,10 @@ from typing import IO
 import measure
 from measure import Sample
 
-OURS, LFS, PLAIN = 'git-model', 'git-lfs', 'git'
+OURS, LFS, PLAIN, THETA = 'git-model', 'git-lfs', 'git', 'git-theta'
 FILE = 'model.safetensors'
 _BIN = Path(sys.executable).parent
+THETA_BIN = Path(__file__).with_name('.theta-venv') / 'bin'
 _SETTINGS = {
     'user.name': 'Bench', 'user.email': 'bench@example.org', 'gc.auto': '0',
     'init.defaultBranch': 'main', 'advice.detachedHead': 'false', 'core.pager': 'cat',
@@ -37,14 +38,14 @@ class Repository:
     def __init__(self, tool: str, folder: Path) -> None:
         self.tool = tool
         self.top = folder / 'repository'
-        self.file = self.top / FILE
+        self.file = self.top / ('model.pt' if tool == THETA else FILE)
         self.facts: dict[str, object] = {}
         home = folder / 'home'
         home.mkdir(parents=True)
         self.top.mkdir()
         # An ordinary file was not written in the same second as it is added in.
         self._clock = 1_700_000_000_123_456_789
-        self.env = _environment(home)
+        self.env = _environment(home, THETA_BIN if tool == THETA else _BIN)
         self._set_up()
 
     def _set_up(self) -> None:
@@ -57,6 +58,9 @@ class Repository:
         elif self.tool == LFS:
             self.git('lfs', 'install', '--local', '--skip-repo')
             (self.top / '.gitattributes').write_text(_LFS_ATTRIBUTES)
+        elif self.tool == THETA:
+            self.git('theta', 'install')
+            self.git('theta', 'track', self.file.name)
         else:
             (self.top / '.gitattributes').write_text('')
         self.git('add', '.gitattributes')
@@ -91,11 +95,11 @@ class Repository:
         return self.git_dir / 'model' / 'objects'
 
 
-def _environment(home: Path) -> dict[str, str]:
+def _environment(home: Path, bin_: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(('GIT_', 'LC_'))}
     return {
         **kept, 'HOME': str(home), 'XDG_CONFIG_HOME': str(home / '.config'),
-        'PATH': f'{_BIN}{os.pathsep}{os.environ["PATH"]}', 'LANG': 'C.UTF-8',
+        'PATH': f'{bin_}{os.pathsep}{os.environ["PATH"]}', 'LANG': 'C.UTF-8',
         'GIT_CONFIG_NOSYSTEM': '1', 'GIT_TERMINAL_PROMPT': '0',
     }
 
