@@ -29,6 +29,7 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git.history import Found
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
+from git_model_driver.store.examine import MISSING
 from git_model_driver.store.examine import Examination
 from git_model_driver.store.examine import Fault
 from git_model_driver.store.locate import store_of
@@ -121,6 +122,9 @@ def _said(
         lines.append(line)
     for root in sorted({f.place for f in faults if f.place} - {store.root}):
         _point_to(root)
+    if any(fault.why == MISSING for fault in faults):
+        for hint in store.gone():
+            print(f'hint: {words.printable(hint)}', file=sys.stderr)
     return lines
 
 
