@@ -351,3 +351,20 @@ def test_fsck_only_looks(three: Repo, where: str) -> None:
     else:
         out = Repo(place).git('model', 'fsck', '--repair')
         assert out.startswith(f'{oid}: taken from ')
+
+
+def test_a_diff_and_a_merge_name_the_tensor_that_is_damaged(repo: Repo) -> None:
+    repo.fork(*(partial(save, repo, seed) for seed in (1, 2, 3)))
+    oid = oid_of(repo, 'a')
+    damage(repo, oid)
+    said = f'the object {oid} in the store is damaged'
+    diff = repo.run('git', 'diff', 'topic', 'main')
+    assert diff.err.splitlines()[0] == (
+        f"warning: {said}: tensor 'a' of '{M}' is shown without statistics"
+    )
+    merge = repo.run('git', 'merge', 'topic', code=1)
+    assert merge.err.splitlines()[:2] == [
+        f'{M}: 1 conflict',
+        f'  a: {said} (see what is affected with "git model fsck", mend it with '
+        '"git model fsck --repair")',
+    ]
