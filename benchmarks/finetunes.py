@@ -11,7 +11,6 @@ from typing import NamedTuple
 import commits
 import numpy
 import peers
-import sequences
 import weights as weights_
 from measure import size_of
 from tools import OURS

@@ -31,7 +31,6 @@ from tools import OURS
 from tools import PLAIN
 from tools import THETA
 from weights import FP32
-from weights import Weights
 
 HERE = Path(__file__).parent
 PARTS = ('sequences', 'finetunes', 'throughput', 'memory')

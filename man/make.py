@@ -74,6 +74,8 @@ EXAMPLES = {
         ('git model fsck', 'Every version, and the whole store.'),
         ('git model fsck --manifests main..topic',
          'Only that the manifests of a branch can be read, as a CI job would.'),
+        ('git model fsck --repair',
+         'Get back what is damaged or missing, from wherever it can be had.'),
     ),
     'prune': (
         ('git model prune -n', 'What would go.'),

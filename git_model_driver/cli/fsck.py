@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git.history import Found
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
+from git_model_driver.store.examine import MISSING
 from git_model_driver.store.examine import Examination
 from git_model_driver.store.examine import Fault
 from git_model_driver.store.locate import store_of
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.manifests:
         faults = Examination(store).faults([*store, *needed])
         if faults and args.repair:
-            for line in mending.mend(repository, store, faults, needed.keys()):
+            for line in mending.mend(repository, store, faults, _not_to_lose(store)):
                 print(words.printable(line))
             faults = Examination(store).faults([*store, *needed])
         problems += _said(faults, needed, repository, store)
@@ -76,6 +78,14 @@ def run(args: argparse.Namespace) -> int:
     print(f'{plural(len(needed), "object")} needed, all is well' if needed
           else 'all is well')
     return 0
+
+
+def _not_to_lose(store: Store) -> Collection[Oid]:
+    """What any version needs, whatever was asked to be checked."""
+    needed: Needed = {}
+    if _check_manifests([], needed):
+        return {*needed, *store}        # one that cannot be read may need anything
+    return needed.keys()
 
 
 def _check_manifests(revisions: list[str], needed: Needed) -> list[str]:
@@ -121,6 +131,9 @@ def _said(
         lines.append(line)
     for root in sorted({f.place for f in faults if f.place} - {store.root}):
         _point_to(root)
+    if any(fault.why == MISSING for fault in faults):
+        for hint in store.gone():
+            print(f'hint: {words.printable(hint)}', file=sys.stderr)
     return lines
 
 

@@ -92,7 +92,7 @@ class Assembly:
             n = len(missing)
             raise MissingObject(
                 f"'{self.path}' has {n} tensor{'s' * (n != 1)} that "
-                f"{'are' if n != 1 else 'is'} not in the store",
+                f"{'are' if n != 1 else 'is'} not in the store", *self.store.gone(),
                 f'get what is missing with "git model pull {words.shell(self.path)}"',
             )
         return self._find_skeleton()

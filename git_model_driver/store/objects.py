@@ -167,15 +167,20 @@ class Store:
                     yield Oid(oid)
 
     def _missing(self, oid: Oid) -> MissingObject:
-        gone = [root.parent for root in self.alternates if not root.parent.is_dir()]
         return MissingObject(
-            f'the object {oid} is not in the store',
-            *(f"the repository '{path}' that this one borrows from is gone: bring it "
-              'back, or name its new place in .git/objects/info/alternates'
-              for path in gone),
+            f'the object {oid} is not in the store', *self.gone(),
             'get it with "git model pull", or look for it with "git model fsck"',
             oid=oid,
         )
+
+    def gone(self) -> list[str]:
+        """Hints about alternates that are no longer there."""
+        lenders = [root.parent for root in self.alternates]
+        return [
+            f"'{path}', which this repository borrows from, is gone: bring it back, or "
+            'name its new place in .git/objects/info/alternates'
+            for path in lenders if not path.is_dir()
+        ]
 
 
 def _listdir(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ from tests.testing.faults import told
 
 SEED = 20261125
 FEW = {'kill': 4, 'killall': 1, 'full': 2, 'once': 1}
-MANY = {'kill': 64, 'killall': 14, 'full': 10, 'once': 6}
+MANY = {'kill': 64, 'killall': 14, 'full': 11, 'once': 7}
 
 
 @pytest.mark.parametrize('story', STORIES, ids=lambda story: story.name)

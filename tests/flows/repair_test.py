@@ -351,3 +351,43 @@ def test_fsck_only_looks(three: Repo, where: str) -> None:
     else:
         out = Repo(place).git('model', 'fsck', '--repair')
         assert out.startswith(f'{oid}: taken from ')
+
+
+def test_a_diff_and_a_merge_name_the_tensor_that_is_damaged(repo: Repo) -> None:
+    repo.fork(*(partial(save, repo, seed) for seed in (1, 2, 3)))
+    oid = oid_of(repo, 'a')
+    damage(repo, oid)
+    said = f'the object {oid} in the store is damaged'
+    diff = repo.run('git', 'diff', 'topic', 'main')
+    assert diff.err.splitlines()[0] == (
+        f"warning: {said}: tensor 'a' of '{M}' is shown without statistics"
+    )
+    merge = repo.run('git', 'merge', 'topic', code=1)
+    assert merge.err.splitlines()[:2] == [
+        f'{M}: 1 conflict',
+        f'  a: {said} (see what is affected with "git model fsck", mend it with '
+        '"git model fsck --repair")',
+    ]
+
+
+@pytest.mark.parametrize('args', [['--objects'], ['HEAD^!'], []])
+@pytest.mark.parametrize('newer', [False, True])
+def test_what_any_version_needs_is_not_set_aside(
+    three: Repo, args: list[str], newer: bool,
+) -> None:
+    """What is based on something lost may be read again when that turns up."""
+    if newer:
+        data = three.manifest().replace('v1', 'v2', 1).encode()
+        blob = three.git('hash-object', '-w', '--stdin', input=data).strip()
+        three.git('update-index', '--add', '--cacheinfo', f'100644,{blob},n.npz')
+        three.git('commit', '-q', '-m', 'newer')
+    (three.path / M).unlink()
+    oids = {line.split(' ')[4] for n in (0, 1, 2) for line in three.manifest(
+        revision=f'HEAD~{n + newer}').splitlines() if line.startswith('tensor')}
+    first = oid_of(three, 'a', f'HEAD~{2 + newer}')
+    good = damage(three, first)
+    three.git('model', 'fsck', '--repair', *args, code=1)
+    assert three.store() == oids - {first}
+    path_of(three, first).write_bytes(good)
+    out = three.run('git', 'model', 'fsck', code=int(newer)).out
+    assert 'damaged' not in out and 'missing' not in out
