@@ -19,7 +19,7 @@ from git_model_driver.merging.preview import preview
 from git_model_driver.merging.rulefiles import load
 from git_model_driver.merging.rules import Rules
 from git_model_driver.render import report
-from git_model_driver.store.locate import store_of
+from git_model_driver.transfer.locate import store_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

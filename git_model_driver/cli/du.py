@@ -19,7 +19,7 @@ from git_model_driver.git import worktree
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
-from git_model_driver.store.locate import store_of
+from git_model_driver.transfer.locate import store_of
 from git_model_driver.upkeep import usage
 from git_model_driver.upkeep.usage import Usage
 from git_model_driver.upkeep.usage import Use

@@ -1,4 +1,4 @@
-"""Get the tensors of all versions from repositories that are directories here.
+"""Get the tensors of all versions.
 
 git clone and checkout get those of the version that is checked out; this makes a
 clone complete. From the remotes, unless a repository is named.
@@ -6,14 +6,16 @@ clone complete. From the remotes, unless a repository is named.
 from __future__ import annotations
 
 import argparse
+import sys
 
-from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.git import repository as repositories
+from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
-from git_model_driver.store.locate import store_of
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import local
+from git_model_driver.transfer.gitremote import GitRemote
+from git_model_driver.transfer.locate import store_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,17 +28,13 @@ def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
     store = store_of(repository)
     if args.repository:
-        root = local.store_at(args.repository, repository)
-        if root is None:
-            raise GitModelError(
-                f"'{args.repository}' is no repository in a directory of this machine",
-                'see the remotes there are with "git remote -v"',
-            )
-        store = Store(repository.store_root, remotes=lambda: [root])
+        store = _from(args.repository, repository)
     needed = local.needed(args.ref or ['--all'])
     before = [oid for oid in needed if not store.has(oid)]
     store.gather(before)
     missing = [oid for oid in before if not store.has(oid)]
+    for error in store.failures.values():
+        print(f'warning: {error.message}', file=sys.stderr)
     print(f'Got {plural(len(before) - len(missing), "tensor")}.')
     if missing:
         raise MissingObject(
@@ -44,3 +42,13 @@ def run(args: argparse.Namespace) -> int:
             'name another repository: git model fetch <directory>',
         )
     return 0
+
+
+def _from(name: str, repository: Repository) -> Store:
+    """The store with nothing but this repository to get objects from."""
+    root = local.store_at(name, repository)
+    if root is not None:
+        return Store(repository.store_root, remotes=lambda: [root])
+    return Store(
+        repository.store_root, sources=lambda: [GitRemote(name, repository)],
+    )

@@ -33,8 +33,8 @@ from git_model_driver.render.report import plural
 from git_model_driver.store.examine import MISSING
 from git_model_driver.store.examine import Examination
 from git_model_driver.store.examine import Fault
-from git_model_driver.store.locate import store_of
 from git_model_driver.store.objects import Store
+from git_model_driver.transfer.locate import store_of
 
 
 class Need(NamedTuple):

@@ -30,8 +30,8 @@ from git_model_driver.merging.octopus import merge_model
 from git_model_driver.merging.rulefiles import load
 from git_model_driver.merging.rules import Rules
 from git_model_driver.render import report
-from git_model_driver.store.locate import store_of
 from git_model_driver.store.places import Places
+from git_model_driver.transfer.locate import store_of
 
 _CANNOT = 2
 _SIDES = ('ours', 'theirs')

@@ -7,14 +7,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
+from git_model_driver.git.transport import NAMESPACE
 from git_model_driver.render.report import plural
-from git_model_driver.store.locate import store_of
-from git_model_driver.transfer import local
+from git_model_driver.transfer import remotes
+from git_model_driver.transfer import sending
+from git_model_driver.transfer.locate import store_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,32 +27,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     refuse_terminal('pre-push', 'what is pushed')
-    wanted = _wanted(sys.stdin)
+    updates = [line.split() for line in sys.stdin if line.strip()]
+    _refuse_to_delete_tensors(updates)
+    wanted = [words[1] for words in updates if words[1].strip('0')]
     if not wanted:
         return 0
     repository = repositories.find()
-    url = args.url or args.remote
     base = repository.top or repository.git_dir
-    target = repositories.local_store(url, base if args.url else Path.cwd())
-    # Asked of the other side itself: what we remember of a remote of that name may
-    # be of another place.
-    known = local.commits_of(target) if target else [f'--remotes={args.remote}']
-    objects = local.needed([*wanted, '--not', *known])
+    remote = remotes.find(
+        args.remote, args.url or args.remote, base if args.url else Path.cwd(),
+        repository,
+    )
+    if remote.kind == remotes.NONE:
+        return 0
+    objects = sending.new(remote, wanted, repository)
     if not objects:
         return 0
-    if target is None:
-        raise GitModelError(
-            f"cannot send {plural(len(objects), 'tensor')} to '{url}': "
-            'this version sends tensors to directories of this machine only',
-            'to push the commits without their weights: git push --no-verify',
-        )
-    sent = local.send(objects, store_of(repository), target)
+    sent = sending.send(remote, objects, store_of(repository), repository)
     if sent:
-        print(f'Sent {plural(sent, "tensor")} to {target}', file=sys.stderr)
+        print(f'Sent {plural(sent, "tensor")} to {sending.where(remote)}',
+              file=sys.stderr)
     return 0
 
 
-def _wanted(lines: Iterable[str]) -> list[str]:
-    """The commits that are pushed: githooks(5)."""
-    oids = (line.split()[1] for line in filter(str.strip, lines))
-    return [oid for oid in oids if oid.strip('0')]
+def _refuse_to_delete_tensors(updates: Iterable[Sequence[str]]) -> None:
+    """``git push --mirror`` and ``--prune`` would: they are on refs that are not here.
+    """
+    doomed = [
+        words for words in updates
+        if words[2].startswith(NAMESPACE) and not words[1].strip('0')
+    ]
+    if doomed:
+        raise GitModelError(
+            f'this would delete {plural(len(doomed), "ref")} with tensors of models',
+            'to push everything else: git push --all && git push --tags',
+            'to delete them all the same: git push --no-verify',
+        )

@@ -22,8 +22,8 @@ from git_model_driver.git import run as git
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
-from git_model_driver.store.locate import store_of
 from git_model_driver.transfer import local
+from git_model_driver.transfer.locate import store_of
 from git_model_driver.upkeep import prune
 from git_model_driver.upkeep.prune import Candidate
 

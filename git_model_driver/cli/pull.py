@@ -1,4 +1,4 @@
-"""Get missing tensors from remotes that are directories, then check out."""
+"""Get missing tensors from the remotes, then check out."""
 from __future__ import annotations
 
 import argparse
@@ -13,13 +13,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    written, lacking, edited, failed = checkout.write(args.path)
-    if lacking:
+    done = checkout.write(args.path)
+    if done.lacking:
+        models = plural(len(done.lacking), 'model')
         raise MissingObject(
-            f'tensors of {plural(len(lacking), "model")} are on no remote that can '
-            f'be read from here: {", ".join(lacking)}',
-            'this version reads remotes that are directories: see "git remote -v"',
+            f'tensors of {models} are on no remote that can be read from here: '
+            f'{", ".join(done.lacking)}', *done.reasons,
+            'see the remotes with "git remote -v"; where the tensors are, say '
+            '"git model push <remote>"',
         )
-    if not written and not edited and not failed:
+    if not done.written and not done.edited and not done.failed:
         print('All models are here.')
-    return 1 if failed else 0
+    return 1 if done.failed else 0

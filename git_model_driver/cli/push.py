@@ -1,17 +1,22 @@
-"""Send the tensors of branches to a remote that is a directory of this machine.
+"""Send the tensors of branches to a remote.
 
 git push does so by itself, through the pre-push hook; this is for what was pushed
-without it.
+without it. Where a remote keeps tensors, remote.<name>.modelStore says: "git" (on the
+remote itself), "directory" (in the repository in that directory of this machine).
 """
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
-from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import run as git
 from git_model_driver.render.report import plural
-from git_model_driver.store.locate import store_of
 from git_model_driver.transfer import local
+from git_model_driver.transfer import remotes
+from git_model_driver.transfer import sending
+from git_model_driver.transfer.locate import store_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
-    target = local.store_at(args.remote, repository)
-    if target is None:
-        raise GitModelError(
-            f"'{args.remote}' is no repository in a directory of this machine",
-            'see the remotes there are with "git remote -v"',
-        )
+    named = git.attempt('remote', 'get-url', '--push', args.remote)
+    url = os.fsdecode(named.out).strip() if named.code == 0 else args.remote
+    base = repository.top or repository.git_dir
+    remote = remotes.find(
+        args.remote, url, base if named.code == 0 else Path.cwd(), repository,
+    )
     objects = local.needed(args.ref or ['--branches', '--tags'])
-    sent = local.send(objects, store_of(repository), target)
-    print(f'Sent {plural(sent, "tensor")} to {target}')
+    sent = sending.send(remote, objects, store_of(repository), repository)
+    print(f'Sent {plural(sent, "tensor")} to {sending.where(remote)}')
     return 0

@@ -24,7 +24,7 @@ from git_model_driver.merging.keys import parameters_of
 from git_model_driver.merging.methods import METHODS
 from git_model_driver.merging.rules import Rules
 from git_model_driver.render.report import plural
-from git_model_driver.store.locate import store_of
+from git_model_driver.transfer.locate import store_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

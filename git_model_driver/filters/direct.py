@@ -58,6 +58,8 @@ def write(filter_: Filter, wanted: Mapping[str, bytes]) -> list[str]:
     """
     if not wanted:
         return []
+    texts = (data.decode('utf-8', 'replace') for data in wanted.values())
+    filter_.store.gather({oid for text in texts for oid in manifests.oids_in(text)})
     entries = worktree.entries(wanted)
     # Until the refresh git must look at the files: their sizes are not those it knows.
     known = [e for e in entries if _is_indexed(filter_, e, wanted[e.path])]

@@ -23,16 +23,17 @@ from git_model_driver.filters.clean import take_apart
 from git_model_driver.filters.parent import Parent
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.smudge import Sink
+from git_model_driver.filters.waiting import Waiting
 from git_model_driver.git import caller
 from git_model_driver.git import hooks
 from git_model_driver.git import materialize
 from git_model_driver.git import repository
 from git_model_driver.git.catfile import CatFile
 from git_model_driver.git.materialize import Materialize
-from git_model_driver.store.locate import store_of
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.statcache import StatCache
+from git_model_driver.transfer.locate import store_of
 
 # These never put a worktree file into the index.
 _COMPARING = frozenset({
@@ -51,6 +52,7 @@ class Filter:
         self._blobs = CatFile()
         self._hooked = False
         self.later: dict[str, bytes] = {}   # manifests that stand for models as yet
+        self.waiting = Waiting()
 
     def __enter__(self) -> Filter:
         return self
@@ -204,6 +206,10 @@ class Filter:
         same = manifests.same_meaning(blob.decode('utf-8', 'replace'), text)
         return blob if same else data
 
+    @staticmethod
+    def _skips() -> bool:
+        return os.environ.get(SKIP_SMUDGE, '0') not in ('', '0')
+
     def smudge(
         self, path: str, data: bytes, can_wait: bool = False,
     ) -> Callable[[Sink], None]:
@@ -216,7 +222,7 @@ class Filter:
         def as_it_is(sink: Sink) -> None:
             sink.data(data)
 
-        if os.environ.get(SKIP_SMUDGE, '0') not in ('', '0'):
+        if self._skips():
             return as_it_is
         if not manifests.is_manifest(data):
             self._warn_of_raw(path, data)
@@ -237,6 +243,12 @@ class Filter:
                       file=sys.stderr)
             return as_it_is
         return assembly.write
+
+    def must_wait(self, path: str, data: bytes) -> bool:
+        """Whether a model's tensors are to be fetched, with those of others."""
+        if self._skips() or self._materialize.later:
+            return False
+        return self.waiting.add(path, data, self.store)
 
     def _is_large(self, assembly: Assembly) -> bool:
         threshold = self._materialize.threshold

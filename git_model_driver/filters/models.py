@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.oid import Oid
 from git_model_driver.filters import direct
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.filter import warn
@@ -69,12 +71,14 @@ def below(path: str, prefixes: list[str]) -> bool:
 class Written(NamedTuple):
     """Paths: written, those that lack tensors, and those of which a warning told why
     they stay what they are: the manifest was edited, the model cannot be written.
+    ``reasons`` say what could not be reached.
     """
 
     written: list[str]
     lacking: list[str]
     edited: list[str]
     failed: list[str]
+    reasons: list[str]
 
 
 def write_models(
@@ -85,10 +89,14 @@ def write_models(
     ready: dict[str, bytes] = {}
     lacking: list[str] = []
     edited: list[str] = []
-    for path, blob, manifest in tracked(repository, filter_):
-        if manifest is None or not below(path, prefixes):
-            continue
-        get_missing(path, manifest, filter_)
+    wanted = [
+        (path, blob, manifest) for path, blob, manifest in tracked(repository, filter_)
+        if manifest is not None and below(path, prefixes)
+    ]
+    gather([oid for *_, manifest in wanted for oid in manifest.oids], filter_)
+    for path, blob, manifest in wanted:
+        if filter_.store.missing(manifest.oids):
+            filter_.worktree_manifest(path)     # stores what the file has
         if filter_.store.missing(manifest.oids):
             lacking.append(path)
         elif is_manifest(top / path):
@@ -112,12 +120,13 @@ def write_models(
             'it was left alone',
         )
     failed = [path for path in ready if path not in written]
-    return Written(written, lacking, edited, failed)
+    reasons = [error.message for error in filter_.store.failures.values()]
+    return Written(written, lacking, edited, failed, reasons)
 
 
-def get_missing(path: str, manifest: Manifest, filter_: Filter) -> None:
-    """Take what is not in the store from other stores, or from the worktree."""
-    for damaged in filter_.store.gather(manifest.oids):
+def gather(oids: Iterable[Oid], filter_: Filter) -> None:
+    """Get what is not in the store from elsewhere, all together."""
+    for damaged in filter_.store.gather(oids):
         warn(
             CorruptObject(
                 f"'{damaged}' is damaged",
@@ -125,8 +134,6 @@ def get_missing(path: str, manifest: Manifest, filter_: Filter) -> None:
             ),
             'it was not taken',
         )
-    if filter_.store.missing(manifest.oids):
-        filter_.worktree_manifest(path)     # stores what the file has
 
 
 def prefixes_of(paths: list[str], filter_: Filter) -> list[str]:

@@ -1,9 +1,10 @@
 """The long-running filter process, version 2 (gitattributes(5)).
 
 ``delay`` is advertised: git then marks the requests that may be delayed, those for
-files of the worktree. Nothing is delayed in git's sense: it would hold the file in
-memory all the same. What ``model.materialize`` leaves for later is done at the end,
-when git has closed the pipe and waits for this process.
+files of the worktree. Delayed is what has to be fetched, so that all is fetched at
+once. What ``model.materialize`` leaves for later is not delayed in git's sense, which
+would hold the file in memory all the same: it is done at the end, when git has closed
+the pipe and waits for this process.
 """
 from __future__ import annotations
 
@@ -59,11 +60,13 @@ def _answer(
 ) -> None:
     command, path = request.get('command'), request.get('pathname', '')
     if command == 'list_available_blobs':
-        writer.lines()
+        arrived = filter_.waiting.fetch(filter_.store)
+        writer.lines(*(f'pathname={path}' for path in arrived))
         writer.lines('status=success')
         return
     packets = reader.until_flush()
     try:
+        result: Callable[[Sink], None] | None
         if command == 'clean':
             result = _whole(filter_.clean(path, packets))
         elif command == 'smudge':
@@ -74,6 +77,9 @@ def _answer(
         print(e, file=sys.stderr)
         _drain(packets)
         writer.lines('status=error')
+        return
+    if result is None:
+        writer.lines('status=delayed')
         return
     writer.lines('status=success')
     result(writer)
@@ -87,8 +93,13 @@ def _whole(data: bytes) -> Callable[[Sink], None]:
 
 def _smudge(
     filter_: Filter, request: dict[str, str], path: str, packets: Iterator[bytes],
-) -> Callable[[Sink], None]:
+) -> Callable[[Sink], None] | None:
+    """What is to be written, None if it has to wait."""
     data = b''.join(packets)
+    if not data and (waited := filter_.waiting.pop(path)):
+        return filter_.smudge(path, waited)
+    if request.get('can-delay') == '1' and filter_.must_wait(path, data):
+        return None
     to_worktree = request.keys() & {'can-delay', 'ref', 'treeish'}
     if not to_worktree and caller.wants_textconv(path):
         return _whole(data)

@@ -26,10 +26,10 @@ from git_model_driver.filters.statistics import Statistics
 from git_model_driver.filters.statistics import Tell
 from git_model_driver.git import repository as repositories
 from git_model_driver.store.cache import Cache
-from git_model_driver.store.locate import store_of
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.statcache import StatCache
+from git_model_driver.transfer.locate import store_of
 
 
 class Summary(NamedTuple):

@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
@@ -31,18 +33,32 @@ from git_model_driver.store.places import object_path
 Others = Callable[[], Sequence[Path]]
 
 
+class Source(Protocol):
+    """Something far away that objects may be had from."""
+
+    def take(self, wanted: Iterable[Oid], store: Store) -> None:
+        """Store those of them that it has. Raises GitModelError."""
+
+
+Sources = Callable[[], Sequence[Source]]
+
+
 class Store:
     """Objects below ``root``.
 
-    ``alternates`` and ``remotes`` give the roots of other stores, asked for only
-    when an object is missing: alternates are relied on as they are, as Git does;
-    what is in a remote's is checked and taken over into this store first.
+    ``alternates`` and ``remotes`` give the roots of other stores, ``sources`` what is
+    on other machines, asked for only when an object is missing: alternates are relied
+    on as they are, as Git does; what is in a remote's is checked and taken over into
+    this store first.
     """
 
     def __init__(
         self, root: Path, alternates: Others = list, remotes: Others = list,
+        sources: Sources = list,
     ) -> None:
         self.root = root
+        self._find_sources = sources
+        self.failures: dict[int, GitModelError] = {}    # of sources, by their number
         self._objects = os.path.join(root, 'objects')
         self._find_alternates = alternates
         self._find_remotes = remotes
@@ -95,13 +111,23 @@ class Store:
         return None
 
     def gather(self, oids: Iterable[Oid]) -> list[Path]:
-        """Take over those that are only in a remote's store, all in one go.
+        """Get those that are only elsewhere, all in one go.
 
         Each is checked by its SHA-256. The files that are damaged are returned.
         """
         wanted = self.missing(oids)
-        if not wanted:
-            return []
+        damaged = self.gather_near(wanted) if wanted else []
+        for number, source in enumerate(self.sources if wanted else ()):
+            wanted = self.missing(wanted)
+            if wanted and number not in self.failures:
+                try:
+                    source.take(wanted, self)
+                except GitModelError as e:      # not asked again by this process
+                    self.failures[number] = e
+        return damaged
+
+    def gather_near(self, wanted: set[Oid]) -> list[Path]:
+        """The same from directories of this machine only."""
         damaged: list[Path] = []
         with self.batch() as batch:
             for oid in wanted:
@@ -123,6 +149,10 @@ class Store:
     @cached_property
     def alternates(self) -> Sequence[Path]:
         return self._find_alternates()
+
+    @cached_property
+    def sources(self) -> Sequence[Source]:
+        return self._find_sources()
 
     @cached_property
     def remotes(self) -> Sequence[Path]:
@@ -156,7 +186,7 @@ class Store:
         def known() -> Sequence[Path]:
             return [self.root, *self.alternates]
 
-        return Store(root, known, lambda: self.remotes)
+        return Store(root, known, lambda: self.remotes, lambda: self.sources)
 
     def __iter__(self) -> Iterator[Oid]:
         """The oids of this store's own objects, sorted."""
@@ -174,9 +204,10 @@ class Store:
         )
 
     def gone(self) -> list[str]:
-        """Hints about alternates that are no longer there."""
+        """Hints about sources and alternates that cannot be reached."""
+        failed = [error.message for error in self.failures.values()]
         lenders = [root.parent for root in self.alternates]
-        return [
+        return failed + [
             f"'{path}', which this repository borrows from, is gone: bring it back, or "
             'name its new place in .git/objects/info/alternates'
             for path in lenders if not path.is_dir()

@@ -27,9 +27,9 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.git import history
 from git_model_driver.git import repository as repositories
-from git_model_driver.store.locate import store_of
 from git_model_driver.store.places import Places
 from git_model_driver.store.statcache import StatCache
+from git_model_driver.transfer.locate import store_of
 from tests.testing import injector
 from tests.testing import repository
 from tests.testing.models import Sink

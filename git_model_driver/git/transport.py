@@ -1,0 +1,147 @@
+"""What git's own transport does for us: any host, any protocol, no account more.
+
+What is sent and what arrives is kept in an object directory of its own, beside the
+repository's, so that nothing is stored twice for longer than it takes.
+"""
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+from typing import NamedTuple
+
+from git_model_driver.core.errors import GitError
+from git_model_driver.git import run
+from git_model_driver.git.repository import Repository
+
+NAMESPACE = 'refs/models/'
+_HEAD = re.compile(rb'[0-9a-f]{40,64} blob ([0-9]+)\n')
+_PIECE = 1 << 20
+# The server would take so few objects apart, and compress each (receive.unpackLimit).
+UNPACKED_BELOW = 100
+_REFUSED = (b'unadvertised object', b'not our ref', b'did not send all necessary')
+_FAST = (
+    '-c', 'core.compression=0', '-c', 'pack.window=0', '-c', 'fetch.unpackLimit=1',
+    '-c', 'transfer.unpackLimit=1', '-c', 'gc.auto=0', '-c', 'maintenance.auto=false',
+    '-c', 'fetch.recurseSubmodules=no', '-c', 'push.recurseSubmodules=no',
+    '-c', 'push.followTags=false', '-c', 'push.gpgSign=false',
+    '-c', 'fetch.writeCommitGraph=false', '-c', 'core.hooksPath=/dev/null',
+)
+
+
+class Ref(NamedTuple):
+    name: str
+    oid: str
+
+
+class Refused(GitError):
+    """The other side does not give out objects by their names (protocol v0)."""
+
+
+class Quarantine:
+    """An object directory of its own below ``parent``, gone after the ``with``."""
+
+    def __init__(self, parent: Path, repository: Repository) -> None:
+        self.folder = parent / f'git-{os.getpid()}-{secrets.token_hex(8)}'
+        others = [
+            os.environ.get('GIT_OBJECT_DIRECTORY')
+            or str(repository.common_dir / 'objects'),
+            os.environ.get('GIT_ALTERNATE_OBJECT_DIRECTORIES', ''),
+        ]
+        self._env = {
+            'GIT_OBJECT_DIRECTORY': str(self.folder),
+            'GIT_ALTERNATE_OBJECT_DIRECTORIES': os.pathsep.join(filter(None, others)),
+            'GIT_DIR': str(repository.git_dir),
+        }
+
+    def __enter__(self) -> Quarantine:
+        self.folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def packs(self) -> Path:
+        return self.folder / 'pack'
+
+    def push(self, url: str, refs: Iterable[Ref]) -> None:
+        """Send what these refs need. Raises GitError with git's own words."""
+        specs = [f'{ref.oid}:{ref.name}' for ref in refs]
+        self._run(*_FAST, 'push', '--quiet', '--no-verify', '--no-signed', url, *specs)
+
+    def fetch(self, url: str, wanted: Sequence[str]) -> None:
+        """Get objects by their names, or refs by theirs. Raises GitError, Refused.
+
+        No ref of ours is changed by it, whatever refspecs say.
+        """
+        command = (
+            *_FAST, '-c', 'fetch.negotiationAlgorithm=noop', 'fetch', '--quiet',
+            '--no-tags', '--no-prune', '--no-filter', '--refmap=', '--stdin',
+            '--no-write-fetch-head', '--no-auto-maintenance',
+            '--recurse-submodules=no', url,
+        )
+        asked = ''.join(f'{name}\n' for name in wanted).encode()
+        result = run.attempt(*command, input=asked, env=self._env)
+        if result.code and any(words in result.err for words in _REFUSED):
+            raise Refused(result.err.decode(errors='replace').strip())
+        run.check(result, 'fetch')
+
+    def blob(self, name: str) -> bytes:
+        return self._run('cat-file', 'blob', name)
+
+    def blobs(self, names: Iterable[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Size and pieces of each; all pieces of one before the next."""
+        process = subprocess.Popen(
+            ('git', 'cat-file', '--batch'), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env={**os.environ, **self._env},
+        )
+        assert process.stdin and process.stdout
+        try:
+            for name in names:
+                process.stdin.write(name.encode() + b'\n')
+                process.stdin.flush()
+                head = _HEAD.fullmatch(process.stdout.readline())
+                if head is None:
+                    raise GitError(f"'{name}' did not arrive")
+                size = int(head[1])
+                yield size, _pieces(process.stdout, size)
+                process.stdout.read(1)
+        finally:
+            process.stdin.close()
+            process.stdout.close()
+            process.wait()
+
+    def _run(self, *command: str) -> bytes:
+        return run.output(*command, env=self._env)
+
+
+def _pieces(stream: IO[bytes], left: int) -> Iterator[bytes]:
+    while left:
+        piece = stream.read(min(_PIECE, left))
+        if not piece:
+            raise GitError('an object was cut short while it was read')
+        left -= len(piece)
+        yield piece
+
+
+def refs_of(url: str, env: Mapping[str, str] | None = None) -> list[Ref]:
+    """The refs of models that a remote has. Raises GitError."""
+    listed = run.output('ls-remote', '--quiet', url, f'{NAMESPACE}*', env=env or {})
+    lines = (line.split('\t') for line in os.fsdecode(listed).splitlines())
+    return [Ref(name, oid) for oid, name in lines]
+
+
+def algorithm() -> str:
+    """How objects of this repository are named: sha1 or sha256."""
+    found = run.attempt('rev-parse', '--show-object-format')
+    return found.out.decode().strip() if found.code == 0 else 'sha1'

@@ -1,0 +1,79 @@
+"""What one push brought to a Git remote: a list of objects, and where they are.
+
+Two refs for each batch, of which nothing is ever changed:
+
+    refs/models/<id>/index      a commit with one file, "index"
+    refs/models/<id>/objects    a commit with the objects as blobs
+
+so that the list can be had without the objects, and any of these by the name of its
+blob. <id> is the beginning of the list's own SHA-256. A line of the list:
+
+    <oid> <bytes> <oid of the base or -> <name of the blob>[,<next part>...]
+
+A blob is an object as a store has it (store.objectheader), or a part of one.
+"""
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from git_model_driver.core.oid import Oid
+from git_model_driver.git.transport import NAMESPACE
+
+_FIRST_LINE = 'git-model batch v1'
+_LINE = re.compile(
+    r'(sha256:[0-9a-f]{64}) ([0-9]{1,15}) (-|sha256:[0-9a-f]{64}) '
+    r'((?:[0-9a-f]{40}|[0-9a-f]{64})(?:,(?:[0-9a-f]{40}|[0-9a-f]{64}))*)',
+)
+_ID_LENGTH = 40
+INDEX, OBJECTS = 'index', 'objects'
+_REF = re.compile(f'{NAMESPACE}([0-9a-f]{{{_ID_LENGTH}}})/({INDEX}|{OBJECTS})')
+
+
+class Stored(NamedTuple):
+    """An object on a Git remote: ``nbytes`` in the blobs, one after another."""
+
+    oid: Oid
+    nbytes: int
+    base: Oid | None
+    blobs: tuple[str, ...]
+
+
+def serialize(stored: Iterable[Stored]) -> str:
+    lines = [
+        f'{oid} {nbytes} {base or "-"} {",".join(blobs)}'
+        for oid, nbytes, base, blobs in sorted(stored)
+    ]
+    return '\n'.join([_FIRST_LINE, *lines, ''])
+
+
+def parse(text: str) -> list[Stored]:
+    """Inverse of ``serialize``. Raises ValueError for any other text."""
+    first, *lines = text.split('\n')
+    if first != _FIRST_LINE or not lines or lines.pop():
+        raise ValueError('no list of a batch')
+    return [_stored(line) for line in lines]
+
+
+def _stored(line: str) -> Stored:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise ValueError(f'no line of a batch: {line[:80]!r}')
+    base = None if match[3] == '-' else Oid(match[3])
+    return Stored(Oid(match[1]), int(match[2]), base, tuple(match[4].split(',')))
+
+
+def id_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_LENGTH]
+
+
+def ref(id_: str, what: str) -> str:
+    return f'{NAMESPACE}{id_}/{what}'
+
+
+def parse_ref(name: str) -> tuple[str, str] | None:
+    """(id, index or objects); None for a ref that is none of these."""
+    match = _REF.fullmatch(name)
+    return (match[1], match[2]) if match else None
