@@ -30,8 +30,8 @@ from tools import LFS
 from tools import OURS
 from tools import PLAIN
 from tools import THETA
+from weights import BF16
 from weights import FP32
-from weights import Weights
 
 HERE = Path(__file__).parent
 PARTS = ('sequences', 'finetunes', 'throughput', 'memory')
@@ -63,7 +63,7 @@ class Run:
 
     def save(self) -> None:
         if self.folder:
-            text = json.dumps(self.known, indent=1, sort_keys=True) + '\n'
+            text = json.dumps(self.known, indent=1) + '\n'
             (self.folder / 'histories.json').write_text(text)
 
     def write(self) -> None:
@@ -71,7 +71,9 @@ class Run:
         print(text)
         if self.folder:
             (self.folder / 'histories.md').write_text(text, encoding='utf-8')
-            (self.folder / 'histories.svg').write_text(chart.svg(self.known['sequences']))
+            if 'sequences' in self.known:
+                drawn = chart.svg(self.known['sequences'])
+                (self.folder / 'histories.svg').write_text(drawn, encoding='utf-8')
 
 
 def main() -> int:
@@ -87,7 +89,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='histories', description=__doc__)
-    parser.add_argument('parts', nargs='*', metavar='PART', choices=(*PARTS, []),
+    parser.add_argument('parts', nargs='*', metavar='PART',
                         help=f'{", ".join(PARTS)} (default: all)')
     parser.add_argument('--only', choices=(OURS_ONLY,),
                         help='leave the other tools with what is known of them')
@@ -97,16 +99,20 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--scratch', type=Path, help='where to work (default: a '
                         'temporary folder); it takes up to 30 GB')
     parser.add_argument('--output', type=Path, metavar='FOLDER', default=HERE)
-    return parser.parse_args()
+    args = parser.parse_args()
+    unknown = set(args.parts) - set(PARTS)
+    if unknown:
+        parser.error(f'no such part: {", ".join(sorted(unknown))}')
+    return args
 
 
 def _sequences(run: Run) -> None:
     theta = run.theta and peers.make_theta()
-    for dtype in weights_.DTYPES:
+    for dtype in (FP32, BF16) if run.quick else weights_.DTYPES:
         for name in sequences.SEQUENCES:
             tools = [OURS, *_others(run, theta and dtype == FP32)]
             _sequence(run, dtype, name, sequences.PREVIOUS, tools)
-    for name in sequences.SEQUENCES:
+    for name in () if run.quick else sequences.SEQUENCES:
         _sequence(run, FP32, name, sequences.BASE, [OURS])
 
 
