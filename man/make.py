@@ -74,6 +74,23 @@ EXAMPLES = {
         ('git model fsck', 'Every version, and the whole store.'),
         ('git model fsck --manifests main..topic',
          'Only that the manifests of a branch can be read, as a CI job would.'),
+        ('git model fsck --repair',
+         'Get back what is damaged or missing, from wherever it can be had.'),
+    ),
+    'prune': (
+        ('git model prune -n', 'What would go.'),
+        ('git model prune --expire=now', 'Do not wait two weeks.'),
+        ('git model prune --pushed',
+         'Make room: older versions stay on the remote only.'),
+    ),
+    'gc': (
+        ('git model gc', 'Now and then, as "git gc".'),
+        ('git model gc --aggressive --prune=now', 'Before a repository is archived.'),
+    ),
+    'du': (
+        ('git model du', 'Which models are large, over all versions?'),
+        ('git model du model.safetensors', 'Which of its tensors?'),
+        ('git model du -r v1.0..main', 'What came since.'),
     ),
     'env': (('git model env', 'Is it installed, and what overrides what?'),),
     'version': (('git model version', ''),),
@@ -116,6 +133,13 @@ KEYS = (
               'one order. Default: none.'),
     ('align-spec', 'A JSON file beside the model that says which axes carry the same '
                    'units.'),
+)
+CONFIGURATION = (
+    ('model.materialize', 'now (the default): git writes models into the worktree, and '
+     'holds each in memory. later: git gets manifests, and the models are written '
+     'in their place before the command returns, a few chunks at a time.'),
+    ('model.materializeThreshold', 'The size from which on models are written later: '
+     'bytes, or with k, m or g. Default: 0, all of them.'),
 )
 FILES = (
     ('.gitattributes', 'Which files are models: written by git model track.'),
@@ -271,6 +295,7 @@ def overview_page() -> Iterator[str]:
         (name, str(method.__doc__).partition('\n')[0].partition(': ')[2])
         for name, method in METHODS.items()
     ))
+    yield from listing('CONFIGURATION', CONFIGURATION)
     yield from listing('FILES', FILES)
     yield from listing('ENVIRONMENT', ENVIRONMENT)
     yield from listing('EXIT STATUS', EXIT_STATUS)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.testing import repository
-from tests.testing.repository import BIN
 from tests.testing.repository import Repo
+from tests.testing.repository import pinned_environment
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,17 +32,7 @@ def pinned(tmp_path_factory: pytest.TempPathFactory,
     for name in list(os.environ):
         if name.startswith(('GIT_', 'XDG_')):
             monkeypatch.delenv(name)
-    for name, value in {
-        'HOME': str(home),
-        'PATH': f'{BIN}{os.pathsep}{os.environ["PATH"]}',
-        'GIT_CONFIG_NOSYSTEM': '1',
-        'GIT_AUTHOR_NAME': 'Ann', 'GIT_AUTHOR_EMAIL': 'ann@example.com',
-        'GIT_COMMITTER_NAME': 'Ann', 'GIT_COMMITTER_EMAIL': 'ann@example.com',
-        'GIT_AUTHOR_DATE': '2026-01-02T03:04:05Z',
-        'GIT_COMMITTER_DATE': '2026-01-02T03:04:05Z',
-        'GIT_TERMINAL_PROMPT': '0', 'GIT_EDITOR': 'true', 'GIT_PAGER': 'cat',
-        'GIT_ALLOW_PROTOCOL': 'file', 'LC_ALL': 'C.UTF-8', 'TERM': 'dumb',
-    }.items():
+    for name, value in pinned_environment(home).items():
         monkeypatch.setenv(name, value)
     yield home
 

@@ -25,10 +25,10 @@ def write(paths: list[str]) -> models.Written:
 
 
 def run(args: argparse.Namespace) -> int:
-    lacking = write(args.path).lacking
-    for path in lacking:
+    done = write(args.path)
+    for path in done.lacking:
         name = words.printable(path)
         print(f"warning: '{name}' stays a manifest: tensors are missing\n"
               f'hint: get them with "git model pull {words.shell(path)}"',
               file=sys.stderr)
-    return 1 if lacking else 0
+    return 1 if done.lacking or done.failed else 0

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     refuse_terminal('filter-process', 'requests')
+    process.one_blas_thread()
     try:
         process.serve(0, process.protect_stdout())
     except EOFError:

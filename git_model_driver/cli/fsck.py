@@ -1,34 +1,50 @@
 """Check that manifests can be read and that their tensors are here and whole.
 
-All commits that a branch, tag, stash or reflog has, and the index, unless
+All that a branch, tag, stash, reflog or the index of a worktree has, unless
 revisions are given. Exit code 1 if there is a problem. Nothing is changed without
---repair, which moves damaged objects to damaged/ in the store and takes what is
-missing from remotes that are directories, alternates and the worktree.
+--repair: it looks for what is damaged or missing in other repositories (alternates,
+remotes that are directories), in models of all worktrees, in models that were
+committed without the filter, and in what was set aside before. What is damaged is
+kept in damaged/ in the store, which may be deleted when all is well.
 """
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from itertools import chain
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
-from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import ManifestError
-from git_model_driver.core.errors import StoreError
+from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
-from git_model_driver.filters import models
-from git_model_driver.filters.filter import Filter
+from git_model_driver.filters import mending
+from git_model_driver.filters import naming
 from git_model_driver.formats import registry
 from git_model_driver.git import history
+from git_model_driver.git import provenance
 from git_model_driver.git import repository as repositories
-from git_model_driver.git import run as git
 from git_model_driver.git.history import Found
+from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
+from git_model_driver.store.examine import MISSING
+from git_model_driver.store.examine import Examination
+from git_model_driver.store.examine import Fault
 from git_model_driver.store.locate import store_of
 from git_model_driver.store.objects import Store
-from git_model_driver.store.objects import check_digest
+
+
+class Need(NamedTuple):
+    """What an object is, and in which manifest."""
+
+    what: str
+    blob: str
+
+
+Needed = dict[Oid, Need]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,51 +54,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='check manifests only, not the store')
     which.add_argument('--objects', action='store_true',
                        help='check the store only')
-
-
     parser.add_argument('--repair', action='store_true',
-                        help='set damaged objects aside and get what is missing')
+                        help='get back what is damaged or missing')
 
 
 def run(args: argparse.Namespace) -> int:
-    code = _check(args)
-    if code and args.repair and not args.manifests:
-        _repair()
-        return _check(args)
-    return code
-
-
-def _repair() -> None:
-    with Filter() as filter_:
-        store = filter_.store
-        for oid, _ in list(_damaged(store)):
-            print(f'{oid}: moved to {store.set_aside(oid)}')
-        needed: dict[Oid, str] = {}
-        for found in _manifests([]):
-            _check_manifest(found, needed)
-        store.gather(needed)
-        for path, _, manifest in models.tracked(filter_.repository, filter_):
-            if manifest:
-                models.get_missing(path, manifest, filter_)
-
-
-def _check(args: argparse.Namespace) -> int:
-    store = store_of(repositories.find())
-    problems: list[str] = []
-    needed: dict[Oid, str] = {}
-    if not args.objects:
-        for found in _manifests(args.revision):
-            problems += _check_manifest(found, needed)
+    repository = repositories.find()
+    store = store_of(repository)
+    needed: Needed = {}
+    problems = [] if args.objects else _check_manifests(args.revision, needed)
     if not args.manifests:
-        damaged = dict(_damaged(store))
-        problems += [
-            f'{oid}: {why}{_needed_by(oid, needed)}' for oid, why in damaged.items()
-        ]
-        problems += [
-            f'{oid}: missing{_needed_by(oid, needed)}'
-            for oid in needed if oid not in damaged and not store.has(oid)
-        ]
-    problems = list(dict.fromkeys(problems))
+        faults = Examination(store).faults([*store, *needed])
+        if faults and args.repair:
+            for line in mending.mend(repository, store, faults, _not_to_lose(store)):
+                print(words.printable(line))
+            faults = Examination(store).faults([*store, *needed])
+        problems += _said(faults, needed, repository, store)
     for problem in problems:
         print(words.printable(problem))
     if problems:
@@ -93,44 +80,70 @@ def _check(args: argparse.Namespace) -> int:
     return 0
 
 
-def _needed_by(oid: Oid, needed: dict[Oid, str]) -> str:
-    return f', needed by {needed[oid]}' if oid in needed else ''
+def _not_to_lose(store: Store) -> Collection[Oid]:
+    """What any version needs, whatever was asked to be checked."""
+    needed: Needed = {}
+    if _check_manifests([], needed):
+        return {*needed, *store}        # one that cannot be read may need anything
+    return needed.keys()
 
 
-def _manifests(revisions: list[str]) -> Iterator[Found]:
-    if revisions:
-        return history.manifests_in(revisions)
-    everything = ['--all', '--reflog']
-    if git.attempt('rev-parse', '--verify', '--quiet', 'HEAD').code == 0:
-        everything.append('HEAD')
-    return chain(history.manifests_in(everything), history.manifests_in_index())
+def _check_manifests(revisions: list[str], needed: Needed) -> list[str]:
+    """Add the objects of manifests to those needed; the problems with these."""
+    problems: dict[str, None] = {}
+    for found in history.manifests_in(revisions or history.everything()):
+        try:
+            manifest = _parse(found)
+        except (ManifestError, FormatError) as e:
+            problems[f"'{found.path}' (blob {found.blob[:12]}): {e.message}"] = None
+            continue
+        for oid, name in naming.parts(manifest):
+            needed[oid] = Need(f"{name} of '{found.path}'", found.blob)
+    return list(problems)
 
 
-def _check_manifest(found: Found, needed: dict[Oid, str]) -> list[str]:
-    """Add the objects of a manifest to those needed; the problems with it."""
-    where = f"'{found.path}' (blob {found.blob[:12]})"
-    try:
-        manifest = manifests.parse(found.data, found.path)
-    except ManifestError as e:
-        return [f'{where}: {e.message}']
+def _parse(found: Found) -> Manifest:
+    manifest = manifests.parse(found.data, found.path)
     if manifest.format != manifests.OPAQUE:
-        try:
-            registry.find(manifest.format)
-        except FormatError as e:
-            return [f'{where}: {e.message}']
-    blobs = [*manifest.chunks, *filter(None, [manifest.skeleton])]
-    needed.update((blob.oid, where) for blob in blobs)
-    for entry in manifest.tensors.values():
-        needed[entry.oid] = f"tensor '{entry.name}' of {where}"
-    return []
+        registry.find(manifest.format)
+    return manifest
 
 
-def _damaged(store: Store) -> Iterator[tuple[Oid, str]]:
-    for oid in store:
-        try:
-            with store.open_here(oid) as file:
-                check_digest(file)
-        except CorruptObject:
-            yield oid, 'damaged'
-        except (StoreError, OSError) as e:
-            yield oid, f'cannot be read: {e}'
+def _said(
+    faults: list[Fault], needed: Needed, repository: Repository, store: Store,
+) -> list[str]:
+    """A line for each culprit, and what to do where that is another repository's."""
+    needs = {fault.oid: _need(fault, needed) for fault in faults}
+    places = provenance.places_of(
+        {need.blob for need in needs.values() if need}, repository.top,
+    )
+    lines = []
+    for fault in faults:
+        line = f'{fault.oid}: {fault.why}'
+        if fault.place not in (None, store.root):
+            line += f" in '{fault.place}'"
+        if need := needs[fault.oid]:
+            place = places.get(need.blob, f'(blob {need.blob[:12]})')
+            line += f', needed by {need.what} {place}'
+        if fault.dependents:
+            n = len(fault.dependents)
+            line += f'; {plural(n, "object")} {"is" if n == 1 else "are"} based on it'
+        lines.append(line)
+    for root in sorted({f.place for f in faults if f.place} - {store.root}):
+        _point_to(root)
+    if any(fault.why == MISSING for fault in faults):
+        for hint in store.gone():
+            print(f'hint: {words.printable(hint)}', file=sys.stderr)
+    return lines
+
+
+def _need(fault: Fault, needed: Needed) -> Need | None:
+    """Who needs the object itself, or else what is based on it."""
+    oids = (fault.oid, *fault.dependents)
+    return next((needed[oid] for oid in oids if oid in needed), None)
+
+
+def _point_to(root: Path) -> None:
+    folder = words.shell(str(root.parent))
+    print(f'hint: mend it there too: git -C {folder} model fsck --repair',
+          file=sys.stderr)

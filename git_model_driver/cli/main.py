@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import errno
 import io
 import os
 import sys
@@ -29,6 +30,9 @@ VERBS = {
     'fetch': ('fetch', 'get the tensors of all versions'),
     'push': ('push', 'send tensors that git push did not'),
     'fsck': ('fsck', 'check manifests and the store'),
+    'prune': ('prune', 'remove objects that nothing needs'),
+    'gc': ('gc', 'encode objects better, and prune'),
+    'du': ('du', 'say what takes space, per model and tensor'),
     'env': ('env', 'show what is installed and where from'),
     'version': ('version', 'print the version'),
 }
@@ -45,6 +49,7 @@ PLUMBING = {
     ),
     'pre-push': ('pre_push', 'send tensors before git sends commits'),
 }
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,14 +78,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python flushes stdout at exit: give it somewhere to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
-    except OSError as e:
-        if e.filename is None:
-            return _bug(e)
-        print(GitModelError(f"cannot use '{e.filename}': {e.strerror}"),
-              file=sys.stderr)
-        return 128
     except Exception as e:
-        return _bug(e)
+        return tell(e)
+
+
+def tell(error: Exception) -> int:
+    """Say what went wrong, in words if it is no bug; the exit code."""
+    if not isinstance(error, OSError):
+        return _bug(error)
+    if error.filename is not None:
+        what = GitModelError(f"cannot use '{error.filename}': {error.strerror}")
+    elif error.errno in _OF_THE_DISK:
+        what = GitModelError(
+            f'cannot write: {error.strerror}',
+            'see to the space there ("df -h"), then run the command again',
+        )
+    else:
+        return _bug(error)
+    print(what, file=sys.stderr)
+    return 128
 
 
 def _bug(error: Exception) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from git_model_driver.cli.main import tell
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
@@ -30,6 +31,7 @@ from git_model_driver.merging.rulefiles import load
 from git_model_driver.merging.rules import Rules
 from git_model_driver.render import report
 from git_model_driver.store.locate import store_of
+from git_model_driver.store.places import Places
 
 _CANNOT = 2
 _SIDES = ('ours', 'theirs')
@@ -49,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _octopus(call)
     except GitModelError as e:
         print(e, file=sys.stderr)
-        return _CANNOT
+    except Exception as e:
+        tell(e)
+    return _CANNOT
 
 
 def _parse(arguments: list[str]) -> Call:
@@ -98,7 +102,9 @@ def _octopus(call: Call) -> int:
     heads = [_commit(head) for head in call.heads]
     rules = load(MERGE)
     rules = Rules([*rules.rules, *_rules_of(call.options)], MERGE)
-    with tempfile.TemporaryDirectory(prefix='git-model-') as folder:
+    scratch = repositories.find().store_root / 'tmp'    # swept if we are killed
+    Places(scratch.parent).folder(scratch)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         index = octopus.Index(Path(folder))
         folded = index.fold(heads)
         if folded.models:

@@ -13,13 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    written, lacking, edited = checkout.write(args.path)
+    written, lacking, edited, failed = checkout.write(args.path)
     if lacking:
         raise MissingObject(
             f'tensors of {plural(len(lacking), "model")} are on no remote that can '
             f'be read from here: {", ".join(lacking)}',
             'this version reads remotes that are directories: see "git remote -v"',
         )
-    if not written and not edited:
+    if not written and not edited and not failed:
         print('All models are here.')
-    return 0
+    return 1 if failed else 0

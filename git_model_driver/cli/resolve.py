@@ -11,6 +11,9 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
+from git_model_driver.filters import direct
+from git_model_driver.filters.filter import Filter
+from git_model_driver.git import files
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import worktree
 from git_model_driver.git.operation import MERGE
@@ -48,12 +51,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     resolver = resolve.Resolver(path, _rules(args), store_of(repository))
     left = resolver.resolve(text, args.glob)
-    (top / path).write_text(left.text, encoding='utf-8', newline='')
+    files.replace(top / path, left.text.encode())
     if left.reasons:
         print(f'{path}: {plural(len(left.reasons), "conflict")} left')
         return 0
     worktree.stage(path)
-    worktree.materialise([path], top)
+    with Filter() as filter_:
+        direct.write(filter_, {path: (top / path).read_bytes()})
     print(f'{path}: settled and staged')
     return 0
 

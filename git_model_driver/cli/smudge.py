@@ -11,25 +11,12 @@ from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.filters import process
 from git_model_driver.filters.filter import Filter
 from git_model_driver.git import caller
-from git_model_driver.git.pktline import copy_range
+from git_model_driver.git.pktline import Unframed
 from git_model_driver.git.pktline import write_all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('path', help='the file that the bytes are for')
-
-
-class _Plain:
-    """A sink that is a file descriptor."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    def data(self, data: bytes | memoryview) -> None:
-        write_all(self.fd, data)
-
-    def file(self, fd: int, offset: int, length: int) -> None:
-        copy_range(self.fd, fd, offset, length)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,5 +27,5 @@ def run(args: argparse.Namespace) -> int:
         write_all(stdout, data)
         return 0
     with Filter() as filter_:
-        filter_.smudge(args.path, data)(_Plain(stdout))
+        filter_.smudge(args.path, data)(Unframed(stdout))
     return 0

@@ -10,8 +10,9 @@
     |   +-- ConflictMarkers        128  tensors in it are still unsettled
     +-- RuleError                  128  a merge rule cannot be obeyed
     +-- StoreError                 128  the store cannot be written
-    |   +-- MissingObject          128  a tensor is not in the store
-    |   +-- CorruptObject          128  a tensor in the store is damaged
+    |   +-- ObjectError            128  a tensor cannot be had
+    |   |   +-- MissingObject      128  a tensor is not in the store
+    |   |   +-- CorruptObject      128  a tensor in the store is damaged
     |   +-- Changed                128  a file changed while it was read
     +-- HookExists                 1    somebody else's hook is in the way
 """
@@ -73,11 +74,19 @@ class StoreError(GitModelError):
     """The store cannot be written."""
 
 
-class MissingObject(StoreError):
+class ObjectError(StoreError):
+    """An object cannot be had; ``oid`` says which, where that is known."""
+
+    def __init__(self, message: str, *hint: str, oid: str = '') -> None:
+        super().__init__(message, *hint)
+        self.oid = oid
+
+
+class MissingObject(ObjectError):
     """A tensor is not in the store."""
 
 
-class CorruptObject(StoreError):
+class CorruptObject(ObjectError):
     """A tensor in the store is damaged."""
 
 

@@ -30,9 +30,10 @@ from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.batch import Item
-from git_model_driver.store.batch import pieces
 from git_model_driver.store.codec import form as forms
+from git_model_driver.store.codec.update import matrix_of
 from git_model_driver.store.objects import Store
+from git_model_driver.store.objectwriter import pieces
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.source import FileSpan
 
@@ -129,13 +130,14 @@ def _stored(
             continue
         if tensor.name in sums_of:
             key = keys[place] = file.identity, tensor.extent, sums_of[tensor.name]
-            if key in _known and store.has(_known[key]):
+            if key in _known and store.wants(_known[key]):
                 found[place] = _known[key]
                 continue
         places.append(place)
         items.append(Item(
             file.span(*tensor.extent), forms.of_dtype(tensor.dtype),
             partial(parent.base_of, tensor),
+            matrix_of(tensor.dtype, tensor.shape, tensor.extra),
         ))
     found.update(zip(places, batch.put_all(items)))
     if len(_known) > _MOST_KNOWN:

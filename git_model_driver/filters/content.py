@@ -31,7 +31,7 @@ def receive(path: str, packets: Iterable[bytes], scratch: Path) -> Iterator[Cont
     """Take in the bytes for path; every packet has been read when this yields."""
     packets = iter(packets)
     first = next(packets, b'')
-    fd = _worktree_file(path, first)
+    fd = worktree_file(path, first)
     if fd is not None:
         length = len(first) + sum(map(len, packets))
         try:
@@ -68,7 +68,7 @@ def _spool(scratch: Path) -> IO[bytes]:
     return tempfile.NamedTemporaryFile(dir=scratch, prefix='incoming-')
 
 
-def _worktree_file(path: str, first: bytes) -> int | None:
+def worktree_file(path: str, first: bytes) -> int | None:
     """An open descriptor of the worktree file if git is reading that, or None."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

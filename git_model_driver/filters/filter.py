@@ -15,6 +15,8 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
+from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.errors import StoreError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters import content
 from git_model_driver.filters.clean import take_apart
@@ -23,8 +25,10 @@ from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.smudge import Sink
 from git_model_driver.git import caller
 from git_model_driver.git import hooks
+from git_model_driver.git import materialize
 from git_model_driver.git import repository
 from git_model_driver.git.catfile import CatFile
+from git_model_driver.git.materialize import Materialize
 from git_model_driver.store.locate import store_of
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
@@ -46,6 +50,7 @@ class Filter:
     def __init__(self) -> None:
         self._blobs = CatFile()
         self._hooked = False
+        self.later: dict[str, bytes] = {}   # manifests that stand for models as yet
 
     def __enter__(self) -> Filter:
         return self
@@ -60,6 +65,10 @@ class Filter:
     @cached_property
     def store(self) -> Store:
         return store_of(self.repository)
+
+    @cached_property
+    def _materialize(self) -> Materialize:
+        return materialize.setting()
 
     def clean(self, path: str, packets: Iterable[bytes]) -> bytes:
         """What git is to store for the bytes of path."""
@@ -107,21 +116,42 @@ class Filter:
         self, path: str, source: FileSource, status: os.stat_result | None,
     ) -> str:
         """The manifest of the worktree file, from the cache if it is not new."""
-        cache = StatCache(self.repository.private / 'clean')
-        cached = cache.get(path, status) if status else None
+        cached = self._cached(path, status) if status else None
         if cached is not None:
-            text = cached.decode()
-            if all(map(self.store.has, manifests.oids_in(text))):
-                return text
+            return cached
+        cache = self.stat_cache
         began = cache.clock() if status else 0
         parent = Parent(partial(self._last_commit, path))
         text = manifests.serialize(take_apart(source, self.store, parent))
         if not self._hooked:
             hooks.ensure(self.repository)
+            cache.sweep()
             self._hooked = True
         if status:
             cache.put(path, status, began, text.encode(), source.found_beside)
         return text
+
+    @property
+    def stat_cache(self) -> StatCache:
+        return StatCache(self.repository.private / 'clean')
+
+    def _cached(self, path: str, status: os.stat_result) -> str | None:
+        cached = self.stat_cache.get(path, status)
+        if cached is None:
+            return None
+        text = cached.decode()
+        return text if all(map(self.store.wants, manifests.oids_in(text))) else None
+
+    def clean_known(self, path: str, head: bytes) -> bytes | None:
+        """What ``clean`` would return, where the head tells which file it is of."""
+        fd = content.worktree_file(path, head) if head else None
+        if fd is None:
+            return None
+        try:
+            text = self._cached(path, os.fstat(fd))
+        finally:
+            os.close(fd)
+        return None if text is None else self._as_indexed(path, text)
 
     def worktree_manifest(self, path: str) -> Manifest:
         """The manifest of what is in the worktree now; an empty one for a bad one."""
@@ -174,11 +204,14 @@ class Filter:
         same = manifests.same_meaning(blob.decode('utf-8', 'replace'), text)
         return blob if same else data
 
-    def smudge(self, path: str, data: bytes) -> Callable[[Sink], None]:
+    def smudge(
+        self, path: str, data: bytes, can_wait: bool = False,
+    ) -> Callable[[Sink], None]:
         """A function that writes to a sink what the worktree is to have at path.
 
         Whatever is wrong is found before, and told: the file then is what git
-        stores, and the checkout goes on.
+        stores, and the checkout goes on. Where git writes a file of the worktree
+        (``can_wait``) the manifest may be put there first (``later``).
         """
         def as_it_is(sink: Sink) -> None:
             sink.data(data)
@@ -188,15 +221,26 @@ class Filter:
         if not manifests.is_manifest(data):
             self._warn_of_raw(path, data)
             return as_it_is
+        may_be_later = can_wait and self._materialize.later
         try:
             if manifests.has_conflict(manifests.decode_text(data, path)):
                 return as_it_is
             assembly = Assembly(manifests.parse(data, path), self.store, path)
+            if may_be_later and self._is_large(assembly):
+                self.later[path] = data
+                return as_it_is
             assembly.check()
         except GitModelError as e:
             warn(e, f"'{path}' stays a manifest")
+            if isinstance(e, StoreError) and not isinstance(e, MissingObject):
+                print(f'hint: then write it with "git model pull {words.shell(path)}"',
+                      file=sys.stderr)
             return as_it_is
         return assembly.write
+
+    def _is_large(self, assembly: Assembly) -> bool:
+        threshold = self._materialize.threshold
+        return not threshold or assembly.size >= threshold
 
     def _warn_of_raw(self, path: str, data: bytes) -> None:
         if data and not data.startswith(manifests.SUMMARY.encode()):

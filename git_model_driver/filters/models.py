@@ -11,6 +11,7 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.filters import direct
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.filter import warn
 from git_model_driver.git import hooks
@@ -66,19 +67,22 @@ def below(path: str, prefixes: list[str]) -> bool:
 
 
 class Written(NamedTuple):
-    """Paths: written, those that lack tensors, and those whose manifest was edited."""
+    """Paths: written, those that lack tensors, and those of which a warning told why
+    they stay what they are: the manifest was edited, the model cannot be written.
+    """
 
     written: list[str]
     lacking: list[str]
     edited: list[str]
+    failed: list[str]
 
 
 def write_models(
     repository: Repository, filter_: Filter, prefixes: list[str],
 ) -> Written:
-    """Turn manifests into models. An edited manifest costs a warning, and stays."""
+    """Turn manifests into models. What cannot be costs a warning, and stays."""
     top = worktree.top_of(repository)
-    ready: list[str] = []
+    ready: dict[str, bytes] = {}
     lacking: list[str] = []
     edited: list[str] = []
     for path, blob, manifest in tracked(repository, filter_):
@@ -88,10 +92,14 @@ def write_models(
         if filter_.store.missing(manifest.oids):
             lacking.append(path)
         elif is_manifest(top / path):
-            same = (top / path).read_bytes() == filter_.blob(blob)
-            (ready if same else edited).append(path)
+            data = (top / path).read_bytes()
+            if data == filter_.blob(blob):
+                ready[path] = data
+            else:
+                edited.append(path)
+    written: list[str] = []
     if ready:
-        worktree.materialise(ready, top)
+        written = direct.write(filter_, ready)
         hooks.ensure(repository)
     for path in edited:
         file = words.shell(path)
@@ -103,9 +111,8 @@ def write_models(
             ),
             'it was left alone',
         )
-    written = [path for path in ready if not is_manifest(top / path)]
-    lacking += [path for path in ready if path not in written]
-    return Written(written, lacking, edited)
+    failed = [path for path in ready if path not in written]
+    return Written(written, lacking, edited, failed)
 
 
 def get_missing(path: str, manifest: Manifest, filter_: Filter) -> None:

@@ -1,7 +1,9 @@
 """The long-running filter process, version 2 (gitattributes(5)).
 
-``delay`` is advertised: git then marks the requests that may be delayed, and
-those never are for a textconv. Nothing is delayed yet.
+``delay`` is advertised: git then marks the requests that may be delayed, those for
+files of the worktree. Nothing is delayed in git's sense: it would hold the file in
+memory all the same. What ``model.materialize`` leaves for later is done at the end,
+when git has closed the pipe and waits for this process.
 """
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.filters import direct
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.smudge import Sink
 from git_model_driver.git import caller
@@ -33,6 +36,7 @@ def serve(stdin: int, stdout: int) -> None:
             try:
                 lines = reader.lines()
             except EOFError:
+                direct.write_later(filter_)
                 return
             if not all('=' in line for line in lines):
                 raise ProtocolError(f'expected key=value, got {lines[:4]}')
@@ -88,7 +92,7 @@ def _smudge(
     to_worktree = request.keys() & {'can-delay', 'ref', 'treeish'}
     if not to_worktree and caller.wants_textconv(path):
         return _whole(data)
-    return filter_.smudge(path, data)
+    return filter_.smudge(path, data, request.get('can-delay') == '1')
 
 
 def _drain(packets: Iterator[bytes]) -> None:
@@ -101,3 +105,8 @@ def protect_stdout() -> int:
     private = os.dup(1)
     os.dup2(2, 1)
     return private
+
+
+def one_blas_thread() -> None:
+    """Called before NumPy is imported: our threads are enough, BLAS' own would spin."""
+    os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')

@@ -3,19 +3,20 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
+from contextlib import contextmanager
+from functools import cached_property
 from itertools import accumulate
-from typing import Protocol
 
 from git_model_driver.core import skeleton as skeletons
 from git_model_driver.core import sums
 from git_model_driver.core import words
+from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.errors import ObjectError
 from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
@@ -25,6 +26,9 @@ from git_model_driver.core.skeleton import Segment
 from git_model_driver.core.skeleton import Skeleton
 from git_model_driver.core.skeleton import Slot
 from git_model_driver.core.skeleton import SumOf
+from git_model_driver.filters import pouring
+from git_model_driver.filters.naming import name_of
+from git_model_driver.filters.pouring import Sink as Sink
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
 from git_model_driver.store.ahead import Step
@@ -34,24 +38,16 @@ from git_model_driver.store.objects import Store
 
 _SUM = struct.Struct('<I')
 _LARGE = 4 << 30
-_HEAVY = 256 << 10
 _MOST_REPETITION = 10_000
 _MOST_SUMS = 8      # a ZIP member has its CRC-32 in two or three places
-
-
-class Sink(Protocol):
-    """Where a file's bytes go."""
-
-    def data(self, data: bytes | memoryview) -> None: ...
-
-    def file(self, fd: int, offset: int, length: int) -> None: ...
 
 
 class Assembly:
     """A model file about to be written.
 
     ``check`` reads everything there is to read and finds what is missing or
-    damaged before the first byte is given away; ``write`` then writes.
+    damaged before the first byte is given away; ``write`` then writes. Whoever can
+    take back what was written calls ``prepare`` instead: then ``write`` finds damage.
     """
 
     def __init__(self, manifest: Manifest, store: Store, path: str = '-') -> None:
@@ -60,31 +56,67 @@ class Assembly:
         self.path = path
         self._checked: set[Oid] = set()
         self._sums: dict[RangeSum | SumOf, bytes] = {}
+        self._current: Oid | None = None     # the object that is being read
 
     def check(self) -> None:
         """Raises MissingObject, CorruptObject, FormatError and ManifestError."""
+        self.prepare()
+        with self._naming():
+            for oid in self.manifest.oids:
+                if oid not in self._checked:
+                    self._verify(oid)
+
+    def prepare(self) -> None:
+        """Check all that can be without reading tensors. Raises as ``check`` does."""
+        with self._naming():
+            self._check_proportions()
+            self._add_sums_of_tensors()
+            for segment in self.skeleton.segments:
+                if isinstance(segment, Slot):
+                    self._check_slot(segment)
+                elif isinstance(segment, RangeSum) and segment not in self._sums:
+                    covered = self._covered(segment)
+                    self._sums[segment] = self._sum(segment.kind, covered)
+            self._check_all_placed()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file. Raises as ``check`` does."""
+        return self.skeleton.size
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
         self.store.gather(self.manifest.oids)
         missing = self.store.missing(self.manifest.oids)
         if missing:
             n = len(missing)
             raise MissingObject(
                 f"'{self.path}' has {n} tensor{'s' * (n != 1)} that "
-                f"{'are' if n != 1 else 'is'} not in the store",
+                f"{'are' if n != 1 else 'is'} not in the store", *self.store.gone(),
                 f'get what is missing with "git model pull {words.shell(self.path)}"',
             )
-        self.skeleton = self._find_skeleton()
-        self._check_proportions()
-        self._starts = [0, *accumulate(s.length for s in self.skeleton.segments)]
-        self._add_sums_of_tensors()
-        for segment in self.skeleton.segments:
-            if isinstance(segment, Slot):
-                self._check_slot(segment)
-            elif isinstance(segment, RangeSum) and segment not in self._sums:
-                self._sums[segment] = self._sum(segment.kind, self._covered(segment))
-        self._check_all_placed()
-        for oid in self.manifest.oids:
-            if oid not in self._checked:
-                self._verify(oid)
+        return self._find_skeleton()
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *accumulate(s.length for s in self.skeleton.segments)]
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Errors say what of this file an object is; what that is based on has no name.
+        """
+        try:
+            yield
+        except (CorruptObject, MissingObject) as e:
+            oid = self._current or Oid(e.oid or '')
+            if oid not in set(self.manifest.oids):
+                raise
+            what = f"{name_of(oid, self.manifest)} of '{self.path}'"
+            raise type(e)(f'{what}: {e.message}', *e.hints, oid=e.oid) from None
+
+    def _open(self, oid: Oid) -> ObjectFile:
+        self._current = oid
+        return self.store.open(oid)
 
     def _add_sums_of_tensors(self) -> None:
         """Those of tensors in other files; each tensor is read once."""
@@ -117,7 +149,7 @@ class Assembly:
                 )
 
     def _nbytes(self, oid: Oid) -> int:
-        with self.store.open(oid) as file:
+        with self._open(oid) as file:
             return file.nbytes
 
     def _find_skeleton(self) -> Skeleton:
@@ -129,7 +161,7 @@ class Assembly:
         if manifest.skeleton is not None:
             if self._nbytes(manifest.skeleton.oid) != manifest.skeleton.nbytes:
                 raise self._disagrees('(the skeleton)')
-            return skeletons.parse(self.store.read(manifest.skeleton.oid))
+            return skeletons.parse(b''.join(self._chunks(manifest.skeleton.oid)))
         form = registry.find(manifest.format)
         write = canonical_writer(form)
         if write is None:
@@ -157,7 +189,7 @@ class Assembly:
                 raise self._disagrees(entry.name)
 
     def _check_slot(self, slot: Slot) -> None:
-        with self.store.open(self._oid(slot)) as file:
+        with self._open(self._oid(slot)) as file:
             if file.nbytes != slot.length:
                 raise self._disagrees(slot.name)
 
@@ -168,8 +200,19 @@ class Assembly:
             f'{words.shell(self.path)}"',
         )
 
-    def _verify(self, oid: Oid | None) -> None:
-        """An object and all that it is based on."""
+    def _verify(self, oid: Oid) -> None:
+        """An object and all that it is based on, as it is stored.
+
+        Where that is not whole it is decoded: it may need no more than what is.
+        """
+        self._current = oid
+        try:
+            self._verify_chain(oid)
+        except ObjectError:
+            for _ in self._chunks(oid):
+                pass
+
+    def _verify_chain(self, oid: Oid | None) -> None:
         while oid is not None and oid not in self._checked:
             with self.store.open(oid) as file:
                 file.verify()
@@ -177,7 +220,7 @@ class Assembly:
             oid = file.header.base
 
     def _chunks(self, oid: Oid) -> Iterator[memoryview]:
-        with self.store.open(oid) as file:
+        with self._open(oid) as file:
             yield from file.chunks()
         self._checked.add(oid)
 
@@ -204,44 +247,20 @@ class Assembly:
             yield from self._chunks(self._oid(part))
 
     def write(self, sink: Sink) -> None:
-        """Write the whole file; ``check`` has been called."""
-        with ExitStack() as opened:
+        """Write the whole file; ``check`` or ``prepare`` has been called."""
+        self._current = None
+        with ExitStack() as opened, self._naming():
             for give in in_order(self._steps(opened)):
                 assert callable(give)
                 give(sink)
 
     def _steps(self, opened: ExitStack) -> Iterator[Step]:
-        """What to do for each piece, and then to give to the sink."""
         for segment in self.skeleton.segments:
             if isinstance(segment, Slot):
-                yield from self._object_steps(self._oid(segment), opened)
-                continue
-            data: bytes | memoryview
-            if isinstance(segment, Literal):
-                data = self.skeleton.literal(segment)
+                oid = self._oid(segment)
+                file = self.store.open(oid)
+                yield from pouring.object_steps(file, oid in self._checked, opened)
+            elif isinstance(segment, Literal):
+                yield pouring.bytes_step(self.skeleton.literal(segment))
             else:
-                data = self._sums[segment]
-            yield Step(partial(_give, data), False)
-
-    def _object_steps(self, oid: Oid, opened: ExitStack) -> Iterator[Step]:
-        file = self.store.open(oid)
-        closing = opened.enter_context(ExitStack())
-        closing.push(file)
-        if file.raw_at is not None:
-            yield Step(partial(_give_file, file), False)
-        else:
-            for i in range(file.chunk_count):
-                yield Step(partial(_give_chunk, file, i), file.nbytes >= _HEAVY)
-        yield Step(lambda: lambda sink: closing.close(), False)
-
-
-def _give(data: bytes | memoryview) -> Callable[[Sink], None]:
-    return lambda sink: sink.data(data)
-
-
-def _give_file(file: ObjectFile) -> Callable[[Sink], None]:
-    return lambda sink: sink.file(file.fd, file.raw_at or 0, file.nbytes)
-
-
-def _give_chunk(file: ObjectFile, i: int) -> Callable[[Sink], None]:
-    return _give(file.chunk(i))
+                yield pouring.bytes_step(self._sums[segment])

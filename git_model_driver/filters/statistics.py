@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -105,10 +106,17 @@ def is_numeric(entry: Entry) -> bool:
     )
 
 
+Tell = Callable[[Entry, CorruptObject], None]
+
+
 def of_all(
     entries: Sequence[Entry], store: Store, cache: Cache,
+    tell: Tell = lambda entry, error: None,
 ) -> dict[str, Statistics | None]:
-    """Statistics by tensor name; None where there are none or no bytes here."""
+    """Statistics by tensor name; None where there are none or no bytes here.
+
+    ``tell`` is given those that are damaged.
+    """
     known: dict[str, Statistics | None] = {}
     unknown = []
     for entry in entries:
@@ -121,7 +129,7 @@ def of_all(
             )
         elif is_numeric(entry):
             unknown.append(entry)
-    computed = list(_compute_all(unknown, store))
+    computed = list(_compute_all(unknown, store, tell))
     cache.put({
         _key(entry): tuple(map(float, result))
         for entry, result in zip(unknown, computed) if result is not None
@@ -136,14 +144,17 @@ def _key(entry: Entry) -> str:
 
 
 def _compute_all(
-    entries: Sequence[Entry], store: Store,
+    entries: Sequence[Entry], store: Store, tell: Tell,
 ) -> Iterator[Statistics | None]:
     def one(entry: Entry) -> Statistics | None:
         try:
             with store.open(entry.oid) as file:
                 return compute(entry, file.chunks())
-        except (MissingObject, CorruptObject, FormatError):
-            return None
+        except CorruptObject as e:
+            tell(entry, e)
+        except (MissingObject, FormatError):
+            pass
+        return None
 
     if sum(entry.nbytes for entry in entries) < _PARALLEL_FROM:
         yield from map(one, entries)

@@ -11,7 +11,9 @@ from typing import Optional
 from typing import Union
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core import words
 from git_model_driver.core.errors import ConflictMarkers
+from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import NotARepository
@@ -19,7 +21,9 @@ from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters import statistics
 from git_model_driver.filters.clean import take_apart
+from git_model_driver.filters.filter import warn
 from git_model_driver.filters.statistics import Statistics
+from git_model_driver.filters.statistics import Tell
 from git_model_driver.git import repository as repositories
 from git_model_driver.store.cache import Cache
 from git_model_driver.store.locate import store_of
@@ -52,18 +56,27 @@ def of_file(name: str) -> Union[Summary, Conflicted, bytes]:
         if not head:
             return b''
         if manifests.is_manifest(head):
-            return _of_manifest(head + file.read())
+            return _of_manifest(head + file.read(), name)
         return _of_model(name, file.fileno())
 
 
-def _of_manifest(data: bytes) -> Union[Summary, Conflicted, bytes]:
+def _of_manifest(data: bytes, name: str) -> Union[Summary, Conflicted, bytes]:
     try:
         manifest = manifests.parse(data)
     except ConflictMarkers:
         return _of_conflicted(data.decode())
     except ManifestError:
         return data
-    return Summary(manifest, _statistics(list(manifest.tensors.values())))
+    return _summary(manifest, name)
+
+
+def _summary(manifest: Manifest, name: str) -> Summary:
+    path = words.printable(os.path.basename(name))
+
+    def tell(entry: Entry, error: CorruptObject) -> None:
+        warn(error, f"tensor '{entry.name}' of '{path}' is shown without statistics")
+
+    return Summary(manifest, _statistics(list(manifest.tensors.values()), tell))
 
 
 def _of_conflicted(text: str) -> Conflicted:
@@ -82,13 +95,15 @@ def _of_conflicted(text: str) -> Conflicted:
     })
 
 
-def _statistics(entries: Sequence[Entry]) -> Mapping[str, Optional[Statistics]]:
+def _statistics(
+    entries: Sequence[Entry], tell: Tell = lambda entry, error: None,
+) -> Mapping[str, Optional[Statistics]]:
     try:
         repository = repositories.find()
     except NotARepository:
         return {}
     cache = Cache(repository.store_root / 'statistics.sqlite')
-    return statistics.of_all(entries, store_of(repository), cache)
+    return statistics.of_all(entries, store_of(repository), cache, tell)
 
 
 def _of_model(name: str, fd: int) -> Summary:
@@ -107,7 +122,7 @@ def _of_model(name: str, fd: int) -> Summary:
             return Summary(manifest, statistics.of_all(entries, store, cache))
     cached = _cached(name, fd, repository)
     manifest = cached or take_apart(source, store_of(repository))
-    return Summary(manifest, _statistics(list(manifest.tensors.values())))
+    return _summary(manifest, name)
 
 
 def _cached(name: str, fd: int, repository: repositories.Repository) -> Manifest | None:

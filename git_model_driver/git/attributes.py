@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.git import files
 from git_model_driver.git import run
 
 FILE = '.gitattributes'
@@ -135,7 +136,7 @@ def _read(file: Path) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    file.write_bytes(os.fsencode(text))
+    files.replace(file, os.fsencode(text))
 
 
 def merged_as_models(paths: Iterable[str]) -> set[str]:

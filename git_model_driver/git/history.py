@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,34 +25,61 @@ class Found(NamedTuple):
     data: bytes
 
 
+def everything() -> list[str]:
+    """What names all that a ref, a reflog or the index of any worktree has."""
+    found = ['--all', '--reflog', '--indexed-objects']
+    if run.attempt('rev-parse', '--verify', '--quiet', 'HEAD').code == 0:
+        found.append('HEAD')
+    return found
+
+
 def manifests_in(revisions: Sequence[str]) -> Iterator[Found]:
-    """The manifests in the commits that ``git rev-list`` gives for its arguments."""
-    lines = run.output('rev-list', '--objects', *revisions, '--').split(b'\n')
-    matches = filter(None, map(_OBJECT.fullmatch, lines))
-    yield from _those(
-        {m[1].decode(): os.fsdecode(m[2]) for m in matches if m[2]},
-    )
+    """The manifests in what ``git rev-list`` gives for its arguments, newest first."""
+    yield from those_of(run.output('rev-list', '--objects', *revisions, '--'))
 
 
-def manifests_in_index() -> Iterator[Found]:
-    """Those of every stage of the index."""
-    paths = {}
-    for record in run.zsplit('ls-files', '-s', '-z', '--full-name', '--', ':/'):
-        facts, _, path = record.partition(b'\t')
-        paths[facts.split()[1].decode()] = os.fsdecode(path)
-    yield from _those(paths)
+def those_of(listed: bytes) -> Iterator[Found]:
+    """The manifests among the objects that ``git rev-list --objects`` lists."""
+    paths = _paths(listed)
+    with CatFile() as blobs:
+        for blob, size in _sized(paths):
+            if not _SMALLEST <= size <= _LARGEST:
+                continue
+            data = blobs.blob(blob)
+            if data is not None and manifests.is_manifest(data):
+                yield Found(blob, paths[blob], data)
 
 
-def _those(paths: dict[str, str]) -> Iterator[Found]:
+def raw_models(revisions: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Blobs, with a path, that the filter would have made manifests of."""
+    listed = _paths(run.output('rev-list', '--objects', *revisions, '--'))
+    paths = {blob: path for blob, path in listed.items() if path}
+    ours = _models(paths.values())
+    with CatFile() as blobs:
+        for blob, size in _sized({b: p for b, p in paths.items() if p in ours}):
+            if size > _LARGEST or not manifests.is_manifest(blobs.blob(blob) or b''):
+                yield blob, paths[blob]
+
+
+def _models(paths: Iterable[str]) -> set[str]:
+    names = b''.join(os.fsencode(path) + b'\0' for path in paths)
+    said = run.zsplit('check-attr', '-z', '--stdin', 'filter', input=names)
+    return {
+        os.fsdecode(path) for path, value in zip(said[::3], said[2::3])
+        if value == b'model'
+    }
+
+
+def _paths(listed: bytes) -> dict[str, str]:
+    """Blob or other object, to its path; '' where it has none."""
+    matches = filter(None, map(_OBJECT.fullmatch, listed.split(b'\n')))
+    return {m[1].decode(): os.fsdecode(m[2] or b'') for m in matches}
+
+
+def _sized(paths: Iterable[str]) -> Iterator[tuple[str, int]]:
     asked = '\n'.join(paths).encode()
     checked = run.output('cat-file', '--batch-check', input=asked)
-    with CatFile() as blobs:
-        for line in checked.decode().split('\n'):
-            words = line.split()
-            if len(words) != 3 or words[1] != 'blob':
-                continue
-            if not _SMALLEST <= int(words[2]) <= _LARGEST:
-                continue
-            data = blobs.blob(words[0])
-            if data is not None and manifests.is_manifest(data):
-                yield Found(words[0], paths[words[0]], data)
+    for line in checked.decode().split('\n'):
+        words = line.split()
+        if len(words) == 3 and words[1] == 'blob':
+            yield words[0], int(words[2])

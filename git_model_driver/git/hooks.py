@@ -6,6 +6,7 @@ from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import HookExists
+from git_model_driver.git import files
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
 
@@ -42,8 +43,7 @@ def install(name: str, repository: Repository) -> Path:
             *by_hand(name, target),
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(script(name), encoding='utf-8')
-    target.chmod(0o755)
+    files.replace(target, script(name).encode(), 0o755)
     return target
 
 

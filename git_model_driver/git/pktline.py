@@ -92,6 +92,19 @@ class Writer:
         write_all(self._fd, data)
 
 
+class Unframed:
+    """Takes what a Writer takes, and writes it as it is."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def data(self, data: bytes | memoryview) -> None:
+        write_all(self._fd, data)
+
+    def file(self, fd: int, offset: int, length: int) -> None:
+        copy_range(self._fd, fd, offset, length)
+
+
 def widen(fd: int) -> None:
     """Let a pipe hold more than the one packet that fills it (Linux)."""
     with suppress(ImportError, OSError):

@@ -52,15 +52,32 @@ def become(*args: str) -> NoReturn:
     os.execvp('git', ['git', *args])
 
 
-def output(*args: str, input: bytes | None = None, cwd: PathLike = None) -> bytes:
+def output(
+    *args: str, input: bytes | None = None, cwd: PathLike = None,
+    env: Mapping[str, str] = _NO_MORE,
+) -> bytes:
     """What git prints. Raises GitError with git's own words."""
-    result = attempt(*args, input=input, cwd=cwd)
+    return check(attempt(*args, input=input, cwd=cwd, env=env), args[0])
+
+
+def check(result: Result, command: str) -> bytes:
+    """What git printed. Raises GitError with git's own words."""
     if result.code:
         said = result.err.decode(errors='replace').strip()
         for prefix in ('fatal: ', 'error: '):
             said = said.removeprefix(prefix)
-        raise GitError(said or f"'git {args[0]}' failed with code {result.code}")
+        raise GitError(said or f"'git {command}' failed with code {result.code}")
     return result.out
+
+
+def into(fd: int, *args: str) -> None:
+    """Have git write to an open file. Raises GitError."""
+    done = subprocess.run(
+        ('git', *args), stdout=fd, stderr=subprocess.DEVNULL, check=False,
+        stdin=subprocess.DEVNULL, env=_environment(_NO_MORE),
+    )
+    if done.returncode:
+        raise GitError(f"'git {args[0]}' failed with code {done.returncode}")
 
 
 def text(*args: str, cwd: PathLike = None) -> str:

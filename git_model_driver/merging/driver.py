@@ -62,6 +62,7 @@ def run(call: Call, store: Store, given: Sequence[Blob]) -> Outcome:
             fall_back(call, reason)
             return Outcome({'the whole file': reason}, {})
     versions = read_versions(call)
+    fall_back(call)     # what stays if we are killed
     rules = load(operation.current(call.path))
     means = means_for(call.path, rules, store, siblings.find(call.path, given), 2)
     merged = merge(versions, means)
@@ -132,13 +133,16 @@ def read_versions(call: Call) -> Versions:
 def fall_back(call: Call, reason: str = 'the merge driver failed') -> None:
     """Leave a conflict that covers the whole file, so that nobody adds ours unseen.
 
-    A side that is no manifest (empty, or raw bytes) is shown as nothing.
+    A side that is no manifest (empty, or raw bytes) is shown as nothing. Where there
+    is a conflict already, it stays.
     """
     common = '\n'.join((manifests.FIRST_LINE, *manifests.COMMENT)) + '\n'
     bodies = []
     for side in (call.ours, call.theirs):
         data = side.read_bytes()
         text = data.decode('utf-8', 'replace') if manifests.is_manifest(data) else ''
+        if side == call.ours and manifests.has_conflict(text):
+            return
         bodies.append(text.removeprefix(common))
     ours, theirs = bodies
     marked = conflicts.whole_file(ours, theirs, reason, call.labels)

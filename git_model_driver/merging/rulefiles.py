@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from git_model_driver.core.errors import RuleError
 from git_model_driver.git import run
+from git_model_driver.git.materialize import KEYS
 from git_model_driver.git.operation import current_option
 from git_model_driver.merging.keys import NAMES
 from git_model_driver.merging.keys import Rule
@@ -56,8 +57,9 @@ def _records(data: bytes) -> list[str]:
 
 def _from_config() -> Iterable[Rule]:
     fields = _records(run.output('config', '-z', '--show-origin', '--list'))
-    pairs = zip(fields[::2], fields[1::2])
-    return _rules((_Record(origin, text) for origin, text in pairs), '')
+    pairs = map(_Record, fields[::2], fields[1::2])
+    rules = (pair for pair in pairs if pair.text.partition('\n')[0] not in KEYS)
+    return _rules(rules, '')
 
 
 def _rules(records: Iterable[_Record], text: str) -> Iterable[Rule]:

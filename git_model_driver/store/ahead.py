@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
+from git_model_driver.store import memory
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -50,4 +52,5 @@ def in_order(steps: Iterable[Step]) -> Iterator[object]:
 def _pool(threads: int) -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor  # 15 ms
 
+    memory.keep()
     return ThreadPoolExecutor(threads)

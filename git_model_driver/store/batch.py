@@ -13,30 +13,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core.errors import Changed
-from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
+from git_model_driver.store import memory
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import Form
+from git_model_driver.store.codec.update import Matrix
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import give_name
 from git_model_driver.store.disk import link_or_copy
 from git_model_driver.store.disk import syncfs
-from git_model_driver.store.disk import write_all
 from git_model_driver.store.encoder import SMALLEST
 from git_model_driver.store.encoder import Encoder
 from git_model_driver.store.encoder import Open
+from git_model_driver.store.encoder import can_carry
 from git_model_driver.store.encoder import encoder
 from git_model_driver.store.objectfile import CHUNK
-from git_model_driver.store.objectfile import ENCODED
-from git_model_driver.store.objectfile import RAW
-from git_model_driver.store.objectfile import Header
 from git_model_driver.store.objectfile import ObjectFile
-from git_model_driver.store.objectfile import Row
-from git_model_driver.store.objectfile import checksum
-from git_model_driver.store.objectfile import pack
+from git_model_driver.store.objectheader import checksum
+from git_model_driver.store.objectwriter import pieces
+from git_model_driver.store.objectwriter import write_object
 from git_model_driver.store.places import Places
 from git_model_driver.store.places import object_path
 from git_model_driver.store.source import BytesSpan
@@ -57,24 +56,29 @@ class Item(NamedTuple):
     """Bytes to store, the form of their elements, and what may be their base.
 
     A form of None is guessed. The base is asked for only where the bytes are new.
+    ``matrix`` is their shape, where they are one.
     """
 
     span: Span
     form: Form | None = BYTES
     base: Callable[[], Oid | None] = _none
+    matrix: Matrix | None = None
 
 
 class Batch:
     """New objects, invisible until the ``with`` block ends without an error.
 
     ``put`` may be called from several threads at once. ``has`` tells what need not
-    be stored, ``open_here`` opens what an object may be based on.
+    be stored, ``open_here`` opens what an object may be based on, ``name`` gives a
+    complete file its name.
     """
 
     def __init__(
         self, root: Path, has: Callable[[Oid], bool], open_here: Open,
+        name: Callable[[Path, Path], None] = give_name,
     ) -> None:
         self.root = root
+        self._name = name
         self._has = has
         self._open = open_here
         self._pending: dict[Oid, Path] = {}
@@ -98,7 +102,7 @@ class Batch:
         They are read once to learn the oid, and once more if they are new and
         longer than a chunk; Changed is raised where the second reading differs.
         """
-        span, form, base = item
+        span = item.span
         digest, sums, data = hashlib.sha256(), [], memoryview(b'')
         for data in pieces(span):
             digest.update(data)
@@ -106,9 +110,9 @@ class Batch:
         oid = from_digest(digest.digest())
         if not self._known(oid):
             again = [data] if len(sums) == 1 else pieces(span)
-            self._keep(oid, self._write(
-                span.length, _checked(again, sums, oid), form, base(), sums,
-            ))
+            coder = self._encoder(span.length, item.form, item.base(), item)
+            chunks = _checked(again, sums, oid)
+            self._keep(oid, self._write(span.length, chunks, coder, sums))
         return oid
 
     def put_all(self, items: Sequence[Item]) -> list[Oid]:
@@ -118,6 +122,7 @@ class Batch:
             return [self.put(item) for item in items]
         from concurrent.futures import ThreadPoolExecutor  # 15 ms
 
+        memory.keep()
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
             return list(pool.map(self.put, items))
 
@@ -132,7 +137,8 @@ class Batch:
     ) -> Oid:
         """Store exactly ``nbytes`` that can be had only once, in pieces of CHUNK."""
         digest = hashlib.sha256()
-        path = self._write(nbytes, _hashed(chunks, digest), form, base)
+        coder = self._encoder(nbytes, form, base)
+        path = self._write(nbytes, _hashed(chunks, digest), coder)
         oid = from_digest(digest.digest())
         if self._known(oid):
             path.unlink()
@@ -146,7 +152,8 @@ class Batch:
         """Link or copy another store's object. Raises CorruptObject.
 
         Its base comes first if it is ``wanted``, too. What would be based on an
-        object that is not here is decoded instead: so no chain can be a circle.
+        object that is not here, or on one that is itself based on what is not here,
+        is decoded instead: so no chain can be a circle.
         """
         if self._known(file.oid):
             return
@@ -154,8 +161,8 @@ class Batch:
         base = file.header.base
         if base is not None and base in wanted and not self._known(base):
             self.take_over(file.base, set(wanted) - {file.oid})
-        if base is not None and not self._known(base):
-            self.put_stream(file.nbytes, file.chunks(), file.header.form)
+        if base is not None and not self._carries(base):
+            self.put_decoded(file)
             return
         with self._errors():
             own = self._temporary()
@@ -165,6 +172,17 @@ class Batch:
                 own.unlink(missing_ok=True)
                 raise
         self._keep(file.oid, own)
+
+    def put_decoded(self, file: ObjectFile) -> Oid:
+        """Store the raw bytes of another store's object, based on nothing."""
+        count = -(-file.nbytes // CHUNK)
+        pieces_ = (file.chunk_at(i, CHUNK) for i in range(count))
+        return self.put_stream(file.nbytes, pieces_, file.header.form)
+
+    def _carries(self, base: Oid) -> bool:
+        return base in self._pending or (
+            self._has(base) and can_carry(base, self._open)
+        )
 
     def _known(self, oid: Oid) -> bool:
         return oid in self._pending or self._has(oid)
@@ -178,26 +196,33 @@ class Batch:
         self._places.folder(self.root / 'tmp')
         return self.root / 'tmp' / f'{os.getpid()}-{secrets.token_hex(8)}'
 
+    def _encoder(
+        self, nbytes: int, form: Form | None, base: Oid | None,
+        item: Item | None = None,
+    ) -> Encoder | None:
+        if nbytes < SMALLEST:
+            return None
+        matrix, span = (item.matrix, item.span) if item else (None, None)
+        return encoder(form, base, self._open, matrix, span)
+
     def _write(
-        self, nbytes: int, chunks: Iterable[memoryview], form: Form | None,
-        base: Oid | None, sums: Sequence[int] = (),
+        self, nbytes: int, chunks: Iterable[memoryview], coder: Encoder | None,
+        sums: Sequence[int] = (),
     ) -> Path:
         """A file with these chunks; ``sums`` are theirs where they are known."""
-        with self._errors():
-            path = self._temporary()
-            coder = None
-            if nbytes >= SMALLEST:
-                coder = encoder(form, base, self._open)
-            try:
-                with open(path, 'xb', buffering=0) as file:
-                    _write_object(file.fileno(), nbytes, chunks, coder, sums)
-                    os.fchmod(file.fileno(), self._places.file_mode)
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-            finally:
-                if coder:
-                    coder.close()
+        try:
+            with self._errors():
+                path = self._temporary()
+                try:
+                    with open(path, 'xb', buffering=0) as file:
+                        write_object(file.fileno(), nbytes, chunks, coder, sums)
+                        os.fchmod(file.fileno(), self._places.file_mode)
+                except BaseException:
+                    path.unlink(missing_ok=True)
+                    raise
+        finally:
+            if coder:
+                coder.close()
         return path
 
     def _publish(self) -> None:
@@ -213,7 +238,7 @@ class Batch:
         for oid in list(self._pending):
             final = object_path(self.root, oid)
             self._places.folder(final.parent)
-            give_name(self._pending[oid], final)
+            self._name(self._pending[oid], final)
             del self._pending[oid]
             folders.add(final.parent)
         if not (flush_all and syncfs(self.root)):
@@ -222,50 +247,6 @@ class Batch:
 
     def _errors(self) -> StoreErrors:
         return StoreErrors(self.root)
-
-
-def check_digest(file: ObjectFile) -> None:
-    """Read an object and compare its SHA-256 with its name. Raises CorruptObject."""
-    digest = hashlib.sha256()
-    for chunk in file.chunks():
-        digest.update(chunk)
-    if from_digest(digest.digest()) != file.oid:
-        raise CorruptObject(
-            f'the object {file.oid} in the store holds other bytes than its name says',
-            'see what is affected with "git model fsck", '
-            'mend it with "git model fsck --repair"',
-        )
-
-
-def _write_object(
-    fd: int, nbytes: int, chunks: Iterable[memoryview], coder: Encoder | None,
-    sums: Sequence[int],
-) -> None:
-    header = Header(ENCODED if coder else RAW, CHUNK, nbytes)
-    rows: list[Row] = []
-    os.lseek(fd, header.data_at, os.SEEK_SET)
-    for i, raw in enumerate(chunks):
-        sum_ = sums[i] if sums else checksum(raw)
-        if coder is None:
-            rows.append(Row(len(raw), sum_))
-            write_all(fd, raw)
-            continue
-        mode, parts = coder.encode(i, raw)
-        stored = b''.join(parts) if len(parts) > 1 else parts[0]
-        rows.append(Row(len(stored), sum_, mode, checksum(stored)))
-        write_all(fd, stored)
-    if coder:
-        header = header._replace(form=coder.form or BYTES, base=coder.base)
-    os.pwrite(fd, pack(header, rows), 0)
-
-
-def pieces(span: Span) -> Iterator[memoryview]:
-    """The bytes of a span, a chunk at a time, in one buffer that is used again."""
-    buffer = memoryview(bytearray(min(CHUNK, span.length)))
-    for offset in range(0, span.length, CHUNK):
-        piece = buffer[:min(CHUNK, span.length - offset)]
-        span.readinto(offset, piece)
-        yield piece
 
 
 def _checked(

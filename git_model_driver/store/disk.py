@@ -2,6 +2,7 @@
 """
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -37,8 +38,13 @@ def give_name(path: Path, final: Path) -> None:
         os.link(path, final)
     except FileExistsError:
         pass
-    except OSError:     # no links here
-        if not final.exists():
+    except OSError as e:
+        if e.errno == errno.EXDEV:
+            raise StoreError(
+                f"'{final.parent}' is on another file system than '{path.parent}'",
+                f"move all of '{path.parents[1]}' there, and link to that",
+            ) from e
+        if not final.exists():      # no links here
             os.replace(path, final)
     path.unlink(missing_ok=True)
 

@@ -1,105 +1,34 @@
-r"""One object on disk: a header, a table of chunks, the chunks.
-
-    offset  bytes
-    0       8       b'\x89GMO\r\n\x1a\n'
-    8       1       version, 1
-    9       1       codec: 0 raw, 1 encoded (store.codec.chunk)
-    10      1       form of the elements (store.codec.form)
-    11      1       0
-    12      4       raw bytes per chunk but the last
-    16      8       raw bytes of the object
-    24      32      oid of the base, or zeros
-    56      8       xxh3-64 of the 56 bytes before and of the table
-    64              the table, a row per chunk
-                    raw:      stored bytes (8), xxh3-64 of the raw bytes (8)
-                    encoded:  stored bytes (4), mode (1), 0 (3), xxh3-64 of the raw
-                              bytes (8), xxh3-64 of the stored bytes (8)
-    ...             the chunks
-
-Integers are little-endian. The file's name is its oid, the SHA-256 of the raw
-bytes, which is checked when the object is made, received and by fsck; the xxh3
-sums are checked at every read. A chunk of an encoded object may refer to the same
-chunk of the base, another object of the store.
-"""
+"""One object on disk, read (store.objectheader says what is where)."""
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
 
 import xxhash
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
-from git_model_driver.core.oid import digest_of
-from git_model_driver.core.oid import from_digest
+from git_model_driver.store import objectheader
 from git_model_driver.store.codec import chunk as chunks_
-from git_model_driver.store.codec import form as forms
+from git_model_driver.store.codec import update as updates
+from git_model_driver.store.objectheader import TABLE_AT
+from git_model_driver.store.objectheader import UPDATED
+from git_model_driver.store.objectheader import Header
+from git_model_driver.store.objectheader import Row
+from git_model_driver.store.objectheader import checksum
 
 CHUNK = 1 << 20
-RAW, ENCODED = 0, 1
-_LARGEST_CHUNK = 16 << 20       # that is decoded in memory
 _DEEPEST = 64                   # a chain that is longer was not made by us
 _PIECE = 512 << 10
-_MAGIC = b'\x89GMO\r\n\x1a\n'
-_VERSION = 1
-_HEADER = struct.Struct('<8sBBBxIQ32s')
-_SUM = struct.Struct('<Q')
-_ROWS = {RAW: struct.Struct('<QQ'), ENCODED: struct.Struct('<IB3xQQ')}
-_TABLE_AT = _HEADER.size + _SUM.size
-_NO_BASE = bytes(32)
-
-checksum = xxhash.xxh3_64_intdigest
-
+_LARGEST_UPDATE = 1 << 30
 
 OpenBase = Callable[[Oid, int], 'ObjectFile']     # at that depth of a chain
-
-
-class Header(NamedTuple):
-    codec: int
-    chunk: int
-    nbytes: int
-    form: forms.Form = forms.BYTES
-    base: Oid | None = None
-
-    @property
-    def chunk_count(self) -> int:
-        return -(-self.nbytes // self.chunk)
-
-    @property
-    def data_at(self) -> int:
-        return _TABLE_AT + _ROWS[self.codec].size * self.chunk_count
-
-
-class Row(NamedTuple):
-    """A chunk: its bytes in the file, the sums of its raw and its stored bytes."""
-
-    stored: int
-    sum: int
-    mode: int = chunks_.RAW
-    sum_stored: int = 0
-
-
-def pack(header: Header, rows: Iterable[Row]) -> bytes:
-    """Header and table."""
-    head = _HEADER.pack(
-        _MAGIC, _VERSION, header.codec, header.form.code, header.chunk, header.nbytes,
-        digest_of(header.base) if header.base else _NO_BASE,
-    )
-    row = _ROWS[header.codec]
-    if header.codec == RAW:
-        table = b''.join(row.pack(r.stored, r.sum) for r in rows)
-    else:
-        table = b''.join(
-            row.pack(r.stored, r.mode, r.sum, r.sum_stored) for r in rows
-        )
-    return head + _SUM.pack(checksum(head + table)) + table
 
 
 class ObjectFile:
@@ -144,46 +73,38 @@ class ObjectFile:
         return os.fstat(self.fd).st_size
 
     def _read_table(self) -> tuple[Header, list[Row], list[int]]:
-        """The header, the rows, and where each chunk ends in the file."""
-        head = os.pread(self.fd, _TABLE_AT, 0)
-        if len(head) < _TABLE_AT or not head.startswith(_MAGIC):
-            raise self.corrupt()
-        _, version, codec, code, chunk, nbytes, digest = _HEADER.unpack_from(head)
-        form = forms.from_code(code)
-        if version != _VERSION or codec not in _ROWS or form is None:
-            raise StoreError(
-                f"'{self.path}' was written by a newer git-model",
-                'upgrade with "pip install --upgrade git-model-driver"',
-            )
+        """The header, the rows, and where in the file what they are of ends."""
+        head = os.pread(self.fd, TABLE_AT, 0)
         size = os.fstat(self.fd).st_size
-        if not chunk or -(-nbytes // chunk) * _ROWS[codec].size > size:
+        try:
+            header = objectheader.parse(head, size)
+            table = os.pread(self.fd, header.data_at - TABLE_AT, TABLE_AT)
+            rows = objectheader.parse_table(header, head, table)
+        except ValueError:
+            raise self.corrupt() from None
+        except objectheader.Newer:
+            raise self._unknown(head) from None
+        stored = (row.stored for row in rows)
+        ends = list(accumulate(stored, initial=header.data_at))
+        if len(rows) != header.row_count or ends[-1] != size:
             raise self.corrupt()
-        base = None if digest == _NO_BASE else from_digest(digest)
-        header = Header(codec, chunk, nbytes, form, base)
-        table = os.pread(self.fd, header.data_at - _TABLE_AT, _TABLE_AT)
-        expected = checksum(head[:_HEADER.size] + table)
-        if (expected,) != _SUM.unpack_from(head, _HEADER.size):
-            raise self.corrupt()
-        return header, *self._place(header, table, size)
+        return header, rows, ends[1:]
 
-    def _place(
-        self, header: Header, table: bytes, size: int,
-    ) -> tuple[list[Row], list[int]]:
-        rows, ends, at = [], [], header.data_at
-        for values in _ROWS[header.codec].iter_unpack(table):
-            row = _row(header.codec, values)
-            rows.append(row)
-            at += row.stored
-            ends.append(at)
-        if at != size or (header.codec == ENCODED and header.chunk > _LARGEST_CHUNK):
-            raise self.corrupt()
-        return rows, ends
+    def _unknown(self, head: bytes) -> StoreError:
+        """What a newer version wrote, or ours but for the byte that says which."""
+        table = os.pread(self.fd, self.stored, TABLE_AT)
+        if objectheader.is_damaged(head, table):
+            return self.corrupt()
+        return StoreError(
+            f"'{self.path}' was written by a newer git-model",
+            'upgrade with "pip install --upgrade git-model-driver"',
+        )
 
     def corrupt(self) -> CorruptObject:
         return CorruptObject(
             f"the object {self.oid} in the store is damaged",
             'see what is affected with "git model fsck", '
-            'mend it with "git model fsck --repair"',
+            'mend it with "git model fsck --repair"', oid=self.oid,
         )
 
     @property
@@ -199,20 +120,58 @@ class ObjectFile:
     @property
     def raw_at(self) -> int | None:
         """Where the raw bytes lie in the file in one piece, or None."""
-        plain = all(row.mode == chunks_.RAW for row in self._rows)
+        plain = self.header.codec != UPDATED and all(
+            row.mode == chunks_.RAW for row in self._rows
+        )
         return self.header.data_at if plain else None
+
+    @cached_property
+    def _first(self) -> int:
+        """The row of the first chunk: that of the update comes before."""
+        return int(self.header.codec == UPDATED)
+
+    @cached_property
+    def _update(self) -> updates.Update:
+        row = self._rows[0]
+        if row.stored > _LARGEST_UPDATE:
+            raise self.corrupt()
+        data = self._stored(0)
+        try:
+            update = updates.unpack(data)
+        except ValueError:
+            raise self.corrupt() from None
+        if checksum(data) != row.sum or update.matrix.nbytes != self.nbytes:
+            raise self.corrupt()
+        return update
+
+    def _stored(self, row: int) -> bytes:
+        length = self._rows[row].stored
+        data = os.pread(self.fd, length, self._ends[row] - length)
+        if len(data) != length:
+            raise self.corrupt()
+        return data
+
+    def _predicted(self, i: int) -> memoryview:
+        """What chunk i is a difference from."""
+        base = self.base.chunk_at(i, self.header.chunk)
+        if not self._first:
+            return base
+        if len(base) != self._raw_length(i):
+            raise self.corrupt()
+        with self._lock:
+            update = self._update
+        return update.predict(base, i * self.header.chunk // update.matrix.width)
 
     def chunk(self, i: int) -> memoryview:
         """The raw bytes of chunk i, checked. Any number of threads may ask."""
-        row = self._rows[i]
-        data = os.pread(self.fd, row.stored, self._ends[i] - row.stored)
-        if len(data) != row.stored:
-            raise self.corrupt()
-        base = self.base.chunk_at(i, self.header.chunk) if (
-            row.mode in chunks_.RELATIVE) else None
+        row = self._rows[self._first + i]
+        data = memoryview(self._stored(self._first + i))
+        if row.mode != chunks_.RAW and checksum(data) != row.sum_stored:
+            raise self.corrupt()    # some bits mean nothing to the decoder
+        base = self._predicted(i) if row.mode in chunks_.RELATIVE else None
         try:
             raw = chunks_.decode(
-                row.mode, memoryview(data), self._raw_length(i), self.header.form, base,
+                row.mode, data, self._raw_length(i), self.header.form, base,
             )
         except ValueError:
             raise self.corrupt() from None
@@ -222,24 +181,29 @@ class ObjectFile:
 
     def chunk_at(self, i: int, chunk: int) -> memoryview:
         """The raw bytes of chunk i if chunks had that length; empty past the end."""
-        if chunk == self.header.chunk:
-            return self.chunk(i) if i < len(self._rows) else memoryview(b'')
-        return memoryview(self.read(i * chunk, chunk))
+        if chunk != self.header.chunk:
+            return memoryview(self.read(i * chunk, chunk))
+        if i >= self.chunk_count:
+            return memoryview(b'')
+        cached = self._cached
+        return cached[1] if cached and cached[0] == i else self.chunk(i)
 
     def chunks(self) -> Iterator[memoryview]:
         """The raw bytes in order."""
-        return map(self.chunk, range(len(self._rows)))
+        return map(self.chunk, range(self.chunk_count))
 
     @property
     def chunk_count(self) -> int:
-        return len(self._rows)
+        return self.header.chunk_count
 
     def verify(self) -> None:
         """Read what is stored once, without the base. Raises CorruptObject."""
         # Pieces that stay in the processor's cache: half the cost of whole chunks.
         buffer = memoryview(bytearray(_PIECE))
         for i, (row, end) in enumerate(zip(self._rows, self._ends)):
-            if row.mode == chunks_.RAW and row.stored != self._raw_length(i):
+            chunk = i - self._first
+            plain = row.mode == chunks_.RAW and chunk >= 0
+            if plain and row.stored != self._raw_length(chunk):
                 raise self.corrupt()
             digest = xxhash.xxh3_64()
             for offset in range(0, row.stored, _PIECE):
@@ -267,10 +231,3 @@ class ObjectFile:
             offset += len(piece)
         return b''.join(pieces)
 
-
-def _row(codec: int, values: tuple[int, ...]) -> Row:
-    if codec == RAW:
-        stored, sum_ = values
-        return Row(stored, sum_, chunks_.RAW, sum_)
-    stored, mode, sum_, sum_stored = values
-    return Row(stored, sum_, mode, sum_stored)

@@ -14,14 +14,17 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
+from git_model_driver.core.oid import is_oid
+from git_model_driver.store import freshness
 from git_model_driver.store.batch import Batch
-from git_model_driver.store.batch import check_digest as check_digest
+from git_model_driver.store.digest import check_digest as check_digest
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
 
@@ -41,23 +44,34 @@ class Store:
     ) -> None:
         self.root = root
         self._objects = os.path.join(root, 'objects')
-        self._alternates = alternates
-        self._remotes = remotes
-        self._others: tuple[Sequence[Path], Sequence[Path]] | None = None
+        self._find_alternates = alternates
+        self._find_remotes = remotes
 
     def path(self, oid: Oid) -> Path:
         return object_path(self.root, oid)
 
     def has(self, oid: Oid) -> bool:
         """Whether the object is here or in an alternate. Nothing is fetched."""
+        return self.place(oid) is not None
+
+    def place(self, oid: Oid) -> Path | None:
+        """The root of the store that has the object: this one or an alternate."""
         if self.has_own(oid):
-            return True
-        alternates, _ = self._look_around()
-        return any(object_path(root, oid).exists() for root in alternates)
+            return self.root
+        there = (r for r in self.alternates if object_path(r, oid).exists())
+        return next(there, None)
 
     def has_own(self, oid: Oid) -> bool:
         digits = hex_of(oid)    # without pathlib: a model may have 100,000
         return os.path.exists(f'{self._objects}/{digits[:2]}/{digits[2:]}')
+
+    def wants(self, oid: Oid) -> bool:
+        """``has``, for what a manifest is about to name: it is not pruned meanwhile."""
+        return self._touch_own(oid) or self.has(oid)
+
+    def _touch_own(self, oid: Oid) -> bool:
+        digits = hex_of(oid)
+        return freshness.touch(f'{self._objects}/{digits[:2]}/{digits[2:]}')
 
     def missing(self, oids: Iterable[Oid]) -> set[Oid]:
         """Those that are neither here nor in an alternate."""
@@ -68,19 +82,15 @@ class Store:
 
         Raises CorruptObject where the only one is a remote's damaged one.
         """
-        if self.has_own(oid):
-            return self.path(oid)
-        alternates, _ = self._look_around()
-        for root in alternates:
-            if (path := object_path(root, oid)).exists():
-                return path
+        if (root := self.place(oid)) is not None:
+            return object_path(root, oid)
         damaged = self.gather([oid])
         if self.has_own(oid):
             return self.path(oid)
         if damaged:
             raise CorruptObject(
                 f"the object {oid} is damaged in '{damaged[0]}'",
-                'mend it there with "git model fsck --repair"',
+                'mend it there with "git model fsck --repair"', oid=oid,
             )
         return None
 
@@ -92,11 +102,10 @@ class Store:
         wanted = self.missing(oids)
         if not wanted:
             return []
-        _, remotes = self._look_around()
         damaged: list[Path] = []
         with self.batch() as batch:
             for oid in wanted:
-                for root in remotes:
+                for root in self.remotes:
                     path = object_path(root, oid)
                     if not path.exists():
                         continue
@@ -106,32 +115,33 @@ class Store:
                     except CorruptObject:
                         damaged.append(path)
                         continue
+                    except MissingObject:       # what it is based on
+                        continue
                     break
         return damaged
 
-    def _look_around(self) -> tuple[Sequence[Path], Sequence[Path]]:
-        if self._others is None:
-            self._others = self._alternates(), self._remotes()
-        return self._others
+    @cached_property
+    def alternates(self) -> Sequence[Path]:
+        return self._find_alternates()
+
+    @cached_property
+    def remotes(self) -> Sequence[Path]:
+        return self._find_remotes()
 
     def open(self, oid: Oid) -> ObjectFile:
         """Open an object. Raises MissingObject, CorruptObject."""
         path = self.find(oid)
         if path is None:
-            raise _missing(oid)
+            raise self._missing(oid)
         return ObjectFile(path, oid, self.open_here)
 
     def open_here(self, oid: Oid, depth: int = 0) -> ObjectFile:
         """Open an object of this store or of an alternate; nothing is fetched."""
-        path = self.path(oid)
-        if not path.exists():
-            roots, _ = self._look_around()
-            there = (object_path(root, oid) for root in roots)
-            path = next(filter(Path.exists, there), path)
+        path = object_path(self.place(oid) or self.root, oid)
         try:
             return ObjectFile(path, oid, self.open_here, depth)
         except FileNotFoundError:
-            raise _missing(oid) from None
+            raise self._missing(oid) from None
 
     def read(self, oid: Oid) -> bytes:
         """All raw bytes of a (small) object."""
@@ -139,35 +149,38 @@ class Store:
             return b''.join(bytes(chunk) for chunk in file.chunks())
 
     def batch(self) -> Batch:
-        return Batch(self.root, self.has_own, self.open_here)
+        return Batch(self.root, self.wants, self.open_here)
 
     def scratch(self, root: Path) -> Store:
         """A store at ``root`` that reads this one where it lacks an object."""
         def known() -> Sequence[Path]:
-            return [self.root, *self._look_around()[0]]
+            return [self.root, *self.alternates]
 
-        return Store(root, known, lambda: self._look_around()[1])
-
-    def set_aside(self, oid: Oid) -> Path:
-        """Move a damaged object to ``damaged/``: what is needed can be had anew."""
-        target = self.root / 'damaged' / hex_of(oid)
-        target.parent.mkdir(exist_ok=True)
-        os.replace(self.path(oid), target)
-        return target
+        return Store(root, known, lambda: self.remotes)
 
     def __iter__(self) -> Iterator[Oid]:
         """The oids of this store's own objects, sorted."""
         for folder in _listdir(self.root / 'objects'):
             for name in _listdir(self.root / 'objects' / folder):
-                if len(folder) == 2 and len(name) == 62:
-                    yield Oid(f'sha256:{folder}{name}')
+                oid = f'sha256:{folder}{name}'
+                if len(folder) == 2 and is_oid(oid):
+                    yield Oid(oid)
 
+    def _missing(self, oid: Oid) -> MissingObject:
+        return MissingObject(
+            f'the object {oid} is not in the store', *self.gone(),
+            'get it with "git model pull", or look for it with "git model fsck"',
+            oid=oid,
+        )
 
-def _missing(oid: Oid) -> MissingObject:
-    return MissingObject(
-        f'the object {oid} is not in the store',
-        'get it with "git model pull", or look for it with "git model fsck"',
-    )
+    def gone(self) -> list[str]:
+        """Hints about alternates that are no longer there."""
+        lenders = [root.parent for root in self.alternates]
+        return [
+            f"'{path}', which this repository borrows from, is gone: bring it back, or "
+            'name its new place in .git/objects/info/alternates'
+            for path in lenders if not path.is_dir()
+        ]
 
 
 def _listdir(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -61,9 +62,19 @@ class Places:
         except OSError:
             return
         for name in names:
-            path = self.root / 'tmp' / name
-            try:
-                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
-                    path.unlink()
-            except OSError:
-                continue
+            remove_abandoned(self.root / 'tmp' / name)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove a temporary file or folder unless it may still be in use."""
+    try:
+        status = path.lstat()
+        # A link to another store's object is as old as that, but linked just now.
+        if time.time() - max(status.st_mtime, status.st_ctime) <= _ABANDONED_AFTER:
+            return
+        if stat.S_ISDIR(status.st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    except OSError:
+        return

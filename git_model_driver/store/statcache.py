@@ -10,11 +10,13 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
 import xxhash
 
+from git_model_driver.store.places import remove_abandoned
 from git_model_driver.store.source import Status
 from git_model_driver.store.source import status_of
 
@@ -76,8 +78,22 @@ class StatCache:
         """
         times = [max(stat.st_mtime_ns, stat.st_ctime_ns)]
         times += [max(status[1:3]) for status in beside.values() if status]
-        if any(_is_racy(time, began) for time in times):
-            return
+        if not any(_is_racy(time, began) for time in times):
+            self._store(path, stat, manifest, beside)
+
+    def put_written(self, path: str, stat: os.stat_result, manifest: bytes) -> None:
+        """Remember the manifest of a file that we wrote.
+
+        Its mtime was set to a time before it got its name, which its ctime tells:
+        whoever writes to it from then on gives it another one.
+        """
+        if not _is_racy(stat.st_mtime_ns, stat.st_ctime_ns):
+            self._store(path, stat, manifest, {})
+
+    def _store(
+        self, path: str, stat: os.stat_result, manifest: bytes,
+        beside: Mapping[str, Status | None],
+    ) -> None:
         target = self._file(path)
         temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}')
         try:
@@ -87,7 +103,13 @@ class StatCache:
             temporary.write_bytes(head + b'\n' + manifest)
             os.replace(temporary, target)
         except OSError:
-            return
+            with suppress(OSError):
+                temporary.unlink()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left, which has a dot in its name."""
+        for path in self.folder.glob('*.*'):
+            remove_abandoned(path)
 
 
 def _key(path: str, stat: os.stat_result, manifest: bytes) -> list[object]:

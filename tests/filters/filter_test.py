@@ -15,6 +15,7 @@ from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import UnsupportedManifest
 from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
+from git_model_driver.git import caller
 from tests.testing.models import Sink
 from tests.testing.models import numbered
 from tests.testing.repository import Repo
@@ -189,3 +190,21 @@ def test_a_file_outside_the_worktree_can_be_taken_apart(
     (tmp_path / 'elsewhere').write_bytes(MODEL)
     manifest = filter_.take_apart(tmp_path / 'elsewhere', PATH)
     assert manifests.serialize(manifest).encode() == clean(filter_, MODEL)
+
+
+def test_a_file_that_is_known_need_not_be_read(
+    filter_: Filter, inside: Repo, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inside.write(PATH, MODEL)
+    head = MODEL[:100]
+    assert filter_.clean_known(PATH, head) is None
+    text = clean(filter_, MODEL)
+    status = os.stat(PATH)
+    filter_.stat_cache.put(PATH, status, status.st_ctime_ns + 10 ** 10, text)
+    assert filter_.clean_known(PATH, head) is None      # git does not hold it
+    monkeypatch.setattr(caller, 'reads_file', lambda stat: True)
+    assert filter_.clean_known(PATH, head) == text
+    assert filter_.clean_known(PATH, b'other' + head[5:]) is None
+    assert filter_.clean_known(PATH, b'') is None
+    inside.write(PATH, MODEL[:-1] + b'x')
+    assert filter_.clean_known(PATH, head) is None

@@ -142,9 +142,11 @@ def test_a_missing_object_leaves_that_file_a_manifest(two: Repo) -> None:
     assert two.load('n.safetensors') == {'c': [7.0]}
     assert two.status() == '?? lost\n'
     assert two.git('model', 'status', '--porcelain') == '?M 1 8 m.safetensors\n'
-    fsck = two.run('git', 'model', 'fsck', code=1).out
-    assert fsck.endswith('1 problem found\n')
-    assert ": missing, needed by tensor 'a' of 'm.safetensors'" in fsck
+    commit = two.git('rev-parse', '--short', 'main~1').strip()
+    assert two.run('git', 'model', 'fsck', code=1).out == (
+        f'sha256:{place.parent.name}{place.name}: missing, needed by '
+        f"tensor 'a' of 'm.safetensors' in {commit} (two)\n1 problem found\n"
+    )
     assert two.run('git', 'model', 'pull', code=128).err == (
         'error: tensors of 1 model are on no remote that can be read from here: '
         'm.safetensors\n'
@@ -164,13 +166,21 @@ def test_a_corrupt_object_is_found_before_anything_is_written(two: Repo) -> None
     path.write_bytes(data)
     two.git('checkout', '-q', 'HEAD~1')
     done = two.run('git', 'checkout', '-q', 'main')
-    assert done.err.startswith('warning: the object sha256:')
-    assert "is damaged: 'm.safetensors' stays a manifest\n" in done.err
+    oid = f'sha256:{path.parent.name}{path.name}'
+    assert done.err == (
+        f"warning: tensor 'a' of 'm.safetensors': the object {oid} in the store is "
+        "damaged: 'm.safetensors' stays a manifest\n"
+        'hint: see what is affected with "git model fsck", '
+        'mend it with "git model fsck --repair"\n'
+        'hint: then write it with "git model pull m.safetensors"\n'
+    )
     assert two.read('m.safetensors').decode() == two.manifest()
     assert two.status() == ''
-    assert ": damaged, needed by tensor 'a' of 'm.safetensors'" in two.run(
-        'git', 'model', 'fsck', code=1,
-    ).out
+    commit = two.git('rev-parse', '--short', 'main').strip()
+    assert two.run('git', 'model', 'fsck', code=1).out == (
+        f"{oid}: damaged, needed by tensor 'a' of 'm.safetensors' in {commit} (two)\n"
+        '1 problem found\n'
+    )
 
 
 def test_a_merge_that_needs_a_missing_tensor_is_a_conflict_not_ours(two: Repo) -> None:

@@ -16,11 +16,11 @@ from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import of_bytes
-from git_model_driver.store import batch as batches
 from git_model_driver.store.batch import Item
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 from git_model_driver.store.objects import check_digest
+from git_model_driver.store.objectwriter import pieces
 from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import FileSource
 
@@ -99,7 +99,7 @@ def test_a_stream_is_an_object_like_any_other(store: Store, content: bytes) -> N
     expected, = put(Store(store.root.parent / 'other'), content)
     for _ in range(2):
         with store.batch() as batch:
-            stream = batches.pieces(BytesSpan(content))
+            stream = pieces(BytesSpan(content))
             assert batch.put_stream(len(content), stream) == expected
     assert store.read(of_bytes(content)) == content
     assert leftovers(store) == []

@@ -2,16 +2,22 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
+import numpy
 import pytest
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import of_bytes
+from git_model_driver.store.batch import Item
+from git_model_driver.store.codec.form import FLOAT
+from git_model_driver.store.codec.form import Form
 from git_model_driver.store.objects import Store
 from git_model_driver.store.objects import check_digest
+from git_model_driver.store.source import BytesSpan
 
 HELLO = of_bytes(b'hello')
 
@@ -117,19 +123,23 @@ def test_what_has_another_name_there_is_not_taken_over(other: Store) -> None:
 
 
 def test_others_are_looked_for_only_when_something_is_missing(tmp_path: Path) -> None:
-    asked = []
+    asked: list[str] = []
 
-    def ask() -> list[Path]:
-        asked.append(1)
+    def ask(kind: str) -> list[Path]:
+        asked.append(kind)
         return []
 
-    store = Store(tmp_path, ask, ask)
+    store = Store(tmp_path, partial(ask, 'alternates'), partial(ask, 'remotes'))
     with store.batch() as batch:
         oid = batch.put_bytes(b'hello')
     assert store.has(oid) and store.read(oid) == b'hello'
-    assert asked == []
+    assert asked == ['alternates']
     assert not store.has(of_bytes(b'1')) and not store.has(of_bytes(b'2'))
-    assert asked == [1, 1]
+    assert asked == ['alternates']
+    for missing in (b'1', b'2'):
+        with pytest.raises(MissingObject):
+            store.open(of_bytes(missing))
+    assert asked == ['alternates', 'remotes']
 
 
 def test_the_list_of_objects_is_sorted_and_without_strangers(tmp_path: Path) -> None:
@@ -140,6 +150,7 @@ def test_the_list_of_objects_is_sorted_and_without_strangers(tmp_path: Path) -> 
     (tmp_path / 'objects' / 'README').write_text('hello')
     (tmp_path / 'objects' / 'ab').mkdir(exist_ok=True)
     (tmp_path / 'objects' / 'ab' / 'short').write_text('hello')
+    (tmp_path / 'objects' / 'ab' / ('x' * 62)).write_text('hello')
     assert list(store) == sorted(oids)
 
 
@@ -148,3 +159,63 @@ def test_damage_here_is_told_when_it_is_read(other: Store) -> None:
     assert other.has(HELLO)
     with pytest.raises(CorruptObject):
         other.read(HELLO)
+
+
+def near(seed: int) -> bytes:
+    base = numpy.random.default_rng(0).standard_normal(500)
+    moved = base + numpy.random.default_rng(seed).standard_normal(500) * 1e-4
+    return bytes(moved.astype('float32').tobytes())
+
+
+def chained(root: Path, *seeds: int) -> Store:
+    """A store with objects each of which is based on the one before."""
+    store, base = Store(root), None
+    for seed in seeds:
+        with store.batch() as batch:
+            item = Item(BytesSpan(near(seed)), Form(4, FLOAT), lambda oid=base: oid)
+            base = batch.put(item)
+    return store
+
+
+def base_of(store: Store, seed: int) -> Oid | None:
+    with store.open(of_bytes(near(seed))) as file:
+        return file.header.base
+
+
+def test_what_others_have_in_terms_of_what_cannot_be_read_here_is_decoded(
+    tmp_path: Path,
+) -> None:
+    """Or the two would be based on each other."""
+    theirs = chained(tmp_path / 'theirs', 2, 1)
+    one, two = of_bytes(near(1)), of_bytes(near(2))
+    own = chained(tmp_path / 'own', 1, 2)
+    assert base_of(theirs, 1) == two and base_of(own, 2) == one
+    own.path(one).unlink()
+    own = Store(own.root, remotes=lambda: [theirs.root])
+    assert own.read(one) == near(1) and own.read(two) == near(2)
+    assert base_of(own, 1) is None
+
+
+def test_what_is_based_on_what_is_lost_there_does_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
+    theirs = chained(tmp_path / 'theirs', 1, 2)
+    with theirs.batch() as batch:
+        hello = batch.put_bytes(b'hello')
+    theirs.path(of_bytes(near(1))).unlink()
+    own = beside(theirs, 'remotes')
+    assert own.gather([of_bytes(near(2)), hello]) == []
+    assert set(own) == {hello}
+
+
+def test_what_is_borrowed_is_not_stored_again(tmp_path: Path) -> None:
+    """Or it could be based on what is based on it."""
+    lender = chained(tmp_path / 'lender', 1)
+    own = Store(tmp_path / 'own', lambda: [lender.root])
+    one, base = of_bytes(near(1)), of_bytes(near(1))
+    for seed in (2, 1):
+        with own.batch() as batch:
+            item = Item(BytesSpan(near(seed)), Form(4, FLOAT), lambda oid=base: oid)
+            base = batch.put(item)
+    assert set(own) == {of_bytes(near(2))} and base_of(own, 2) == one
+    assert own.read(one) == near(1)

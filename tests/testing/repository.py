@@ -20,6 +20,21 @@ from safetensors.numpy import save_file
 BIN = Path(sys.executable).parent
 
 
+def pinned_environment(home: Path) -> dict[str, str]:
+    """Nothing of the machine's settings, a fixed identity and time."""
+    return {
+    'HOME': str(home),
+    'PATH': f'{BIN}{os.pathsep}{os.environ["PATH"]}',
+    'GIT_CONFIG_NOSYSTEM': '1',
+    'GIT_AUTHOR_NAME': 'Ann', 'GIT_AUTHOR_EMAIL': 'ann@example.com',
+    'GIT_COMMITTER_NAME': 'Ann', 'GIT_COMMITTER_EMAIL': 'ann@example.com',
+    'GIT_AUTHOR_DATE': '2026-01-02T03:04:05Z',
+    'GIT_COMMITTER_DATE': '2026-01-02T03:04:05Z',
+    'GIT_TERMINAL_PROMPT': '0', 'GIT_EDITOR': 'true', 'GIT_PAGER': 'cat',
+    'GIT_ALLOW_PROTOCOL': 'file', 'LC_ALL': 'C.UTF-8', 'TERM': 'dumb',
+    }
+
+
 Tensors = Mapping[str, Any]
 Step = Callable[[], object]
 

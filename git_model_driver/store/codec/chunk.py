@@ -75,9 +75,14 @@ class Prediction:
         return difference.order(self.elements, self._form)
 
 
-def encode(raw: memoryview, form: Form, base: memoryview | None = None) -> Encoded:
+def encode(
+    raw: memoryview, form: Form, base: memoryview | None = None, thorough: bool = False,
+) -> Encoded:
     """The chunk in few bytes; ``base`` is the same chunk of the object's base."""
-    found = _text(raw, base) if form.kind == TEXT_FORM else _numbers(raw, form, base)
+    if form.kind == TEXT_FORM:
+        found = _text(raw, base, zstd.THOROUGH if thorough else zstd.TEXT)
+    else:
+        found = _numbers(raw, form, base)
     return found if found.nbytes < _WORTH * len(raw) else Encoded(RAW, [raw])
 
 
@@ -86,12 +91,12 @@ def _checked(same: bool) -> None:
         raise AssertionError('a chunk decodes to other bytes')
 
 
-def _text(raw: memoryview, base: memoryview | None) -> Encoded:
+def _text(raw: memoryview, base: memoryview | None, how: str) -> Encoded:
     if base and len(base) >= _SHORTEST:
-        frame = zstd.compress(raw, zstd.TEXT, base)
+        frame = zstd.compress(raw, how, base)
         _checked(zstd.decompress(frame, len(raw), base) == raw)
         return Encoded(PATCH, [frame])
-    return Encoded(TEXT, [zstd.compress(raw, zstd.TEXT)])
+    return Encoded(TEXT, [zstd.compress(raw, how)])
 
 
 def _numbers(raw: memoryview, form: Form, base: memoryview | None) -> Encoded:

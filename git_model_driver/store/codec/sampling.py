@@ -36,13 +36,17 @@ def method(row: Any) -> tuple[str, ...]:
 
 def is_near(x: Any, predicted: Any, form: Form) -> bool:
     """Whether differences take less room than the elements themselves."""
+    return bits(x, predicted, form) < _NEARER * bits(x, None, form)
+
+
+def bits(x: Any, predicted: Any, form: Form) -> float:
+    """About how many an element takes, alone or as a difference."""
     step = _step(2 * len(x))
-    x, predicted = x[::step].copy(), predicted[::step].copy()
-    d = difference.subtract(x, predicted, form)
-    return (
-        _bits(planes.split(d, Form(form.width)))
-        < _NEARER * _bits(planes.split(x, form))
-    )
+    x = x[::step].copy()
+    if predicted is None:
+        return _bits(planes.split(x, form))
+    d = difference.subtract(x, predicted[::step].copy(), form)
+    return _bits(planes.split(d, Form(form.width)))
 
 
 def guess(raw: memoryview) -> Form:

@@ -1,11 +1,12 @@
 """Zstandard (RFC 8878), from the standard library where that has it (3.14).
 
-Three ways to compress, one to decompress:
+Four ways to compress, one to decompress:
 
 ``entropy``  Huffman coding and nothing else. Ordinary levels find matches in the
              bytes of numbers that cost more than they save (docs/decisions/0018).
 ``runs``     level 1, for planes that are mostly one value.
 ``text``     level 3, with another text to refer to.
+``thorough`` level 19, where there is time.
 """
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from typing import Any
 from typing import Union
 
 Buffer = Union[bytes, bytearray, memoryview]
-ENTROPY, RUNS, TEXT = 'entropy', 'runs', 'text'
+ENTROPY, RUNS, TEXT, THOROUGH = 'entropy', 'runs', 'text', 'thorough'
+_LEVELS = {RUNS: 1, TEXT: 3, THOROUGH: 19}
 _MOST_WINDOW = 23       # log2 of what a decoder may be asked to keep in memory
 _local = threading.local()
 
@@ -36,7 +38,7 @@ def _options(zstd: Any, how: str) -> dict[Any, int]:
             name.chain_log: 6, name.search_log: 1, name.min_match: 7,
             name.target_length: 0,
         }
-    return {name.compression_level: 1 if how == RUNS else 3}
+    return {name.compression_level: _LEVELS[how]}
 
 
 def compress(data: Any, how: str, reference: Buffer = b'') -> bytes:

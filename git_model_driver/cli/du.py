@@ -1,0 +1,101 @@
+"""Say what takes space in the store, over all versions, largest first.
+
+Per model, or per tensor of one model: how many different objects there are, what
+their bytes would take as they are, and what they take on disk, compressed and as
+differences. Models may share objects: the total counts each once. A version that two
+models have in common, to the letter, is counted for one of them.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from git_model_driver.core import words
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.git import repository as repositories
+from git_model_driver.git import worktree
+from git_model_driver.git.repository import Repository
+from git_model_driver.render.report import plural
+from git_model_driver.render.report import size
+from git_model_driver.store.locate import store_of
+from git_model_driver.upkeep import usage
+from git_model_driver.upkeep.usage import Usage
+from git_model_driver.upkeep.usage import Use
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('path', nargs='?', help='a model: list its tensors')
+    parser.add_argument('-r', '--revision', metavar='<revision>', action='append',
+                        default=[], help='only these commits or ranges, not all')
+    parser.add_argument('--json', action='store_true', help='print one document')
+
+
+def run(args: argparse.Namespace) -> int:
+    repository = repositories.find()
+    path = _from_top(args.path, repository)
+    found = usage.usage(repository, store_of(repository), tuple(args.revision), path)
+    if path is not None and not found.uses:
+        raise GitModelError(
+            f"no version of '{args.path}' is a model",
+            'see which there are with "git model du"',
+        )
+    if args.json:
+        print(json.dumps(_document(found), indent=2))
+    else:
+        print(*_lines(found, path), sep='\n')
+    return 0
+
+
+def _from_top(path: str | None, repository: Repository) -> str | None:
+    if path is None or repository.top is None:
+        return path
+    return worktree.from_top(path, repository)
+
+
+def _document(found: Usage) -> dict[str, Any]:
+    return {
+        'version': 1,
+        'uses': [use._asdict() for use in found.uses],
+        'total': found.total._asdict(),
+        'unneeded': found.unneeded._asdict(),
+        'other': found.other,
+    }
+
+
+def _lines(found: Usage, path: str | None) -> list[str]:
+    heading = ('ON DISK', 'RAW', 'OBJECTS', 'TENSOR' if path else 'MODEL')
+    rows = [heading, *map(_row, [*found.uses, found.total])]
+    lines = _aligned(rows)
+    if path is None:
+        lines += _rest(found)
+    return lines
+
+
+def _row(use: Use) -> tuple[str, str, str, str]:
+    name = words.printable(use.name)
+    if use.missing:
+        name += f'   ({use.missing} not here)'
+    return size(use.stored), size(use.raw), str(use.objects), name
+
+
+def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return [
+        '  '.join([*(cell.rjust(w) for cell, w in zip(row, widths)), row[3]])
+        for row in rows
+    ]
+
+
+def _rest(found: Usage) -> list[str]:
+    lines = []
+    if found.unneeded.objects:
+        lines.append(
+            f'{plural(found.unneeded.objects, "object")} '
+            f'({size(found.unneeded.stored)}) that nothing needs: '
+            'see "git model prune -n"',
+        )
+    if found.other:
+        lines.append(f'{size(found.other)} of temporary files and damaged objects')
+    return lines

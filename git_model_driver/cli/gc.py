@@ -1,0 +1,72 @@
+"""Encode objects better, and remove those that nothing needs.
+
+What git add stores is a difference from the last commit at most. This looks for
+better bases in the whole history, and for low-rank updates and scalings, as in models
+that LoRA or IA3 was merged into; it takes about as long as adding all versions again,
+and leaves out what it has looked at before. No file of the worktree and no commit is
+changed. Objects that nothing needs and nobody has wanted for two weeks are removed
+first, as by git model prune.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+
+from git_model_driver.filters import process
+from git_model_driver.git import repository as repositories
+from git_model_driver.git import run as git
+from git_model_driver.render.report import plural
+from git_model_driver.render.report import size
+from git_model_driver.store.locate import store_of
+from git_model_driver.upkeep import prune
+from git_model_driver.upkeep import repack
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--aggressive', action='store_true',
+                        help='try more bases, from further back: slower, seldom much '
+                             'smaller')
+    parser.add_argument('--prune', metavar='<date>',
+                        help='remove only what nobody has wanted since then')
+    parser.add_argument('--no-prune', action='store_true', help='remove nothing')
+    parser.add_argument('-q', '--quiet', action='store_true', help='print nothing')
+
+
+def run(args: argparse.Namespace) -> int:
+    process.one_blas_thread()
+    repository = repositories.find()
+    store = store_of(repository)
+    said = []
+    if not args.no_prune:
+        setting = git.attempt('config', '--get', 'model.pruneExpire').out.decode()
+        before = prune.seconds(args.prune or setting.strip() or prune.EXPIRE)
+        removed = prune.prune(repository, store, before).removed
+        if removed:
+            nbytes = sum(candidate.stored for candidate in removed)
+            said.append(f'Removed {plural(len(removed), "object")} ({size(nbytes)}).')
+    outcome = repack.repack(
+        repository, store, args.aggressive, _Meter(args.quiet).show,
+    )
+    said.append(
+        f'Looked at {plural(outcome.objects, "object")}, encoded {outcome.rewritten} '
+        f'better: {size(outcome.before)} became {size(outcome.after)}.',
+    )
+    if not args.quiet:
+        print(*said, sep='\n')
+    return 0
+
+
+class _Meter:
+    """Progress as Git shows it, where somebody looks on."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._on = sys.stderr.isatty() and not quiet
+        self._shown = -1
+
+    def show(self, done: int, all_: int) -> None:
+        percent = 100 * done // all_ if all_ else 100
+        if self._on and percent != self._shown:
+            self._shown = percent
+            end = ', done.\n' if done == all_ else '\r'
+            line = f'Encoding objects: {percent:3d}% ({done}/{all_})'
+            print(line, end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""What keeps the store in order: what is needed, pruning, repacking, usage."""
