@@ -89,7 +89,8 @@ def measured(pair: Pair, dtype: str, others: bool, scratch: Path | None) -> Reco
     """Raw bytes, and stored bytes by tool: alone, and of what changed."""
     names = pair.changed
     record = {
-        'raw': weights_.nbytes(pair.tuned), 'changed': weights_.nbytes(pair.tuned, names),
+        'raw': weights_.nbytes(pair.tuned),
+        'changed': weights_.nbytes(pair.tuned, names),
         'same': pair.unchanged_share, **_ours(pair, scratch),
     }
     if others:

@@ -30,11 +30,12 @@ from tools import LFS
 from tools import OURS
 from tools import PLAIN
 from tools import THETA
+from weights import BF16
 from weights import FP32
 
 HERE = Path(__file__).parent
 PARTS = ('sequences', 'finetunes', 'throughput', 'memory')
-OURS_ONLY = 'ours'
+OURS_ONLY, OTHERS_ONLY = 'ours', 'others'
 Record = dict[str, Any]
 
 
@@ -43,7 +44,7 @@ class Run:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.quick, self.scratch = args.quick, args.scratch
-        self.others = args.only != OURS_ONLY
+        self.ours, self.others = (args.only != o for o in (OTHERS_ONLY, OURS_ONLY))
         self.theta = self.others and not (args.no_theta or args.quick)
         self.folder = None if args.quick else args.output
         self.known: Record = {}
@@ -62,7 +63,7 @@ class Run:
 
     def save(self) -> None:
         if self.folder:
-            text = json.dumps(self.known, indent=1, sort_keys=True) + '\n'
+            text = json.dumps(self.known, indent=1) + '\n'
             (self.folder / 'histories.json').write_text(text)
 
     def write(self) -> None:
@@ -70,7 +71,9 @@ class Run:
         print(text)
         if self.folder:
             (self.folder / 'histories.md').write_text(text, encoding='utf-8')
-            (self.folder / 'histories.svg').write_text(chart.svg(self.known['sequences']))
+            if 'sequences' in self.known:
+                drawn = chart.svg(self.known['sequences'])
+                (self.folder / 'histories.svg').write_text(drawn, encoding='utf-8')
 
 
 def main() -> int:
@@ -86,34 +89,39 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='histories', description=__doc__)
-    parser.add_argument('parts', nargs='*', metavar='PART', choices=(*PARTS, []),
+    parser.add_argument('parts', nargs='*', metavar='PART',
                         help=f'{", ".join(PARTS)} (default: all)')
-    parser.add_argument('--only', choices=(OURS_ONLY,),
-                        help='leave the other tools with what is known of them')
+    parser.add_argument('--only', choices=(OURS_ONLY, OTHERS_ONLY), help='measure no '
+                        'others in the sequences, and leave what is known of them')
     parser.add_argument('--no-theta', action='store_true', help='leave git-theta out')
     parser.add_argument('--quick', action='store_true', help='small models, no '
                         'training, nothing written: under two minutes')
     parser.add_argument('--scratch', type=Path, help='where to work (default: a '
                         'temporary folder); it takes up to 30 GB')
     parser.add_argument('--output', type=Path, metavar='FOLDER', default=HERE)
-    return parser.parse_args()
+    args = parser.parse_args()
+    unknown = set(args.parts) - set(PARTS)
+    if unknown:
+        parser.error(f'no such part: {", ".join(sorted(unknown))}')
+    return args
 
 
 def _sequences(run: Run) -> None:
     theta = run.theta and peers.make_theta()
-    for dtype in weights_.DTYPES:
+    for dtype in (FP32, BF16) if run.quick else weights_.DTYPES:
         for name in sequences.SEQUENCES:
-            tools = [OURS, *_others(run, theta and dtype == FP32)]
+            tools = _tools(run, theta and dtype == FP32)
             _sequence(run, dtype, name, sequences.PREVIOUS, tools)
-    for name in sequences.SEQUENCES:
+    for name in sequences.SEQUENCES if run.ours and not run.quick else ():
         _sequence(run, FP32, name, sequences.BASE, [OURS])
 
 
-def _others(run: Run, theta: bool) -> list[str]:
+def _tools(run: Run, theta: bool) -> list[str]:
+    ours = [OURS] if run.ours else []
     if not run.others:
-        return []
+        return ours
     lfs = [LFS] if shutil.which('git-lfs') else []
-    return [*lfs, PLAIN, *([THETA] if theta else []), peers.ZIPNN]
+    return [*ours, *lfs, PLAIN, *([THETA] if theta else []), peers.ZIPNN]
 
 
 def _sequence(

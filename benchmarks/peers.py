@@ -55,7 +55,7 @@ def _smallest(plane: bytes) -> int:
 
 
 def make_theta() -> bool:
-    """git-theta in an environment of its own, with the versions that are known to do."""
+    """git-theta in an environment of its own, of versions that are known to do."""
     if (THETA_BIN / 'git-theta').exists():
         return True
     listed = Path(__file__).with_name('requirements-theta.txt')

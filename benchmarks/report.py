@@ -61,7 +61,7 @@ class Results:
     def table(self, figure: Figure) -> str:
         """A row per step: the figure for each tool, and the ratio."""
         head = ['step', *self.tools, *([f'ratio to {LFS}'] * (LFS in self.tools))]
-        return _markdown([head, *(self._row(s.name, figure) for s in scenario.STEPS)])
+        return markdown([head, *(self._row(s.name, figure) for s in scenario.STEPS)])
 
     def _row(self, step: str, figure: Figure) -> list[str]:
         cells = [step]
@@ -76,7 +76,7 @@ class Results:
         head = ['step']
         for tool in self.tools:
             head += [f'git with {tool}', tool] if tool != PLAIN else [PLAIN]
-        return _markdown([head, *(self._peaks(s.name) for s in scenario.STEPS)])
+        return markdown([head, *(self._peaks(s.name) for s in scenario.STEPS)])
 
     def _peaks(self, step: str) -> list[str]:
         cells = [step]
@@ -97,7 +97,7 @@ def sizes(facts: Mapping[str, Mapping[str, object]], results: Results) -> str:
         if LFS in by_tool:
             cells.append(_ratio(by_tool[OURS] / by_tool[LFS]))
         rows.append(cells)
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def legend(results: Results) -> str:
@@ -122,7 +122,7 @@ def _ratio(value: float | None) -> str:
     return '–' if value is None else f'{value:.2f}'
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
     head, *body = rows
     lines = [head, ['---'] + ['---:'] * (len(head) - 1), *body]
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

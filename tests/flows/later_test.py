@@ -433,7 +433,9 @@ def test_a_damaged_tensor_gives_no_file(two: Two) -> None:
     damaged.write_bytes(data)
     (two.path / M).unlink()
     done = two.run('git', 'checkout', '-q', '.')
-    assert done.err.startswith(f'warning: the object {expected.oid(2.0)} in the store')
+    assert done.err.startswith(
+        f"warning: tensor 'x' of '{M}': the object {expected.oid(2.0)} in the store",
+    )
     assert two.read(M).decode() == two.manifest()
     assert sorted(f.name for f in two.path.iterdir()) == ['.git', '.gitattributes', M]
 

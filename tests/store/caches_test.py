@@ -188,3 +188,17 @@ def test_a_clock_that_cannot_be_read_means_too_new(tmp_path: Path) -> None:
     assert blind.clock() == 0
     blind.put('a', stat(), blind.clock(), b'text')
     assert blind.get('a', stat()) is None
+
+
+@pytest.mark.parametrize(('mtime', 'ctime', 'kept'), [
+    (OLD + 5, OLD + 6, False),                      # it has its name since just now
+    (OLD + 5, OLD + 30_000_000, True),
+    (OLD, OLD + 30_000_000, False),                 # times without fractions
+    (OLD, OLD + 3 * SECOND, True),
+])
+def test_a_file_that_we_wrote_is_remembered_if_writing_took_a_while(
+    cache: StatCache, mtime: int, ctime: int, kept: bool,
+) -> None:
+    status = stat(st_mtime_ns=mtime, st_ctime_ns=ctime)
+    cache.put_written('a', status, b'text')
+    assert cache.get('a', status) == (b'text' if kept else None)
