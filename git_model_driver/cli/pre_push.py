@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
-from collections.abc import Sequence
 from pathlib import Path
 
 from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.git import caller
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import run as git
+from git_model_driver.git import transport
 from git_model_driver.git.transport import NAMESPACE
 from git_model_driver.render.report import plural
 from git_model_driver.transfer import remotes
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     refuse_terminal('pre-push', 'what is pushed')
     updates = [line.split() for line in sys.stdin if line.strip()]
-    _refuse_to_delete_tensors(updates)
+    _refuse_to_delete_tensors(args.remote)
     wanted = [words[1] for words in updates if words[1].strip('0')]
     if not wanted:
         return 0
@@ -50,16 +51,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_to_delete_tensors(updates: Iterable[Sequence[str]]) -> None:
-    """``git push --mirror`` and ``--prune`` would: they are on refs that are not here.
+def _refuse_to_delete_tensors(remote: str) -> None:
+    """A mirror has no refs but ours: Git would delete those that tensors are on.
+
+    It does not tell the hook of such deletions.
     """
-    doomed = [
-        words for words in updates
-        if words[2].startswith(NAMESPACE) and not words[1].strip('0')
-    ]
+    if not _mirrors(remote):
+        return
+    here = set(git.text('for-each-ref', '--format=%(refname)', NAMESPACE).split('\n'))
+    doomed = [ref for ref in transport.refs_of(remote) if ref.name not in here]
     if doomed:
         raise GitModelError(
             f'this would delete {plural(len(doomed), "ref")} with tensors of models',
             'to push everything else: git push --all && git push --tags',
-            'to delete them all the same: git push --no-verify',
+            'to delete them all the same: git push --no-verify --mirror',
         )
+
+
+def _mirrors(remote: str) -> bool:
+    configured = git.attempt('config', '--bool', f'remote.{remote}.mirror').out
+    return '--mirror' in caller.arguments() or configured == b'true\n'

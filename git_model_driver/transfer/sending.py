@@ -50,4 +50,6 @@ def send(
 
 def where(remote: Remote) -> Path | str:
     """What is said of the place that tensors were sent to."""
-    return remote.store or f"'{remote.name}'"
+    if remote.kind == remotes.DIRECTORY and remote.store is not None:
+        return remote.store
+    return f"'{remote.name}'"
