@@ -150,7 +150,8 @@ def test_a_missing_object_leaves_that_file_a_manifest(two: Repo) -> None:
     assert two.run('git', 'model', 'pull', code=128).err == (
         'error: tensors of 1 model are on no remote that can be read from here: '
         'm.safetensors\n'
-        'hint: this version reads remotes that are directories: see "git remote -v"\n'
+        'hint: see the remotes with "git remote -v"; where the tensors are, say '
+        '"git model push <remote>"\n'
     )
     lost.rename(place)
     assert two.git('model', 'checkout') == 'Wrote 1 model.\n'
