@@ -34,6 +34,8 @@ _FAST = (
     '-c', 'fetch.recurseSubmodules=no', '-c', 'push.recurseSubmodules=no',
     '-c', 'push.followTags=false', '-c', 'push.gpgSign=false',
     '-c', 'fetch.writeCommitGraph=false', '-c', 'core.hooksPath=/dev/null',
+    # Git maps a pack of any size, and counts as using all of it.
+    '-c', 'core.packedGitWindowSize=8m', '-c', 'core.packedGitLimit=64m',
 )
 
 
