@@ -25,12 +25,16 @@ class Known:
         key = hashlib.sha256(os.fsencode(url)).hexdigest()[:32]
         self._folder = repository.store_root / 'remotes' / key
 
-    def stored(self) -> dict[Oid, Stored]:
-        """By oid; what could not be read is not known."""
-        found: dict[Oid, Stored] = {}
+    def any(self) -> bool:
+        return bool(self._ids())
+
+    def stored(self) -> dict[Oid, list[Stored]]:
+        """By oid, in all the ways that it was sent; what cannot be read is not known.
+        """
+        found: dict[Oid, list[Stored]] = {}
         for id_ in self._ids():
             for stored in self._read(id_):
-                found.setdefault(stored.oid, stored)
+                found.setdefault(stored.oid, []).append(stored)
         return found
 
     def batch_of(self, oids: set[Oid]) -> Iterator[str]:

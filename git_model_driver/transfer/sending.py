@@ -25,12 +25,12 @@ def new(
     has any tensors at all.
     """
     if remote.kind == remotes.DIRECTORY and remote.store is not None:
-        known = local.commits_of(remote.store)
-    elif GitRemote(remote.name, repository).is_new():
-        known = []
-    else:
-        known = [f'--remotes={remote.name}']
-    return local.needed([*revisions, '--not', *known])
+        return local.needed([*revisions, '--not', *local.commits_of(remote.store)])
+    more = local.needed([*revisions, '--not', f'--remotes={remote.name}'])
+    other = GitRemote(remote.name, repository)
+    if other.is_known() and not more:
+        return {}       # and nobody was asked
+    return local.needed(list(revisions)) if other.is_new() else more
 
 
 def send(
