@@ -60,7 +60,8 @@ def _intro(about: Record) -> str:
     model = ('A model of 4 MB made on the spot.' if about['quick'] else
              'The weights of all-MiniLM-L6-v2 (90.9 MB in fp32, 104 tensors).')
     return (f'{model} Written by `benchmarks/run histories`; every version was checked '
-            f'out again and compared byte for byte (the first one of git-theta).\n\n{about["machine"]}')
+            'out again and compared byte for byte (the first one of git-theta).\n\n'
+            f'{about["machine"]}')
 
 
 def _sequences(known: Record) -> Iterator[str]:
