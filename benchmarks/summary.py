@@ -40,6 +40,7 @@ the dtype. IA3: keys, values and wide layers scaled by 1 + 5 % normal, not train
 Ratios are raw bytes to stored bytes: of the whole model stored alone, and of the
 changed tensors where the base is in the store. The BitX idea is XOR with the base,
 byte planes, zstd (level 1 or 3, the smaller for each plane); ZipLLM itself was not run.
+gc adds a list of what it has looked at, a few kB.
 Embeddings hardly change in so short a training: the encoder alone tells more.'''
 
 
