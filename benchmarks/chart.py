@@ -21,11 +21,12 @@ TOOLS = {
 WIDTH, HEIGHT, GAP_X, GAP_Y = 210, 150, 66, 58
 LEFT, TOP, MOST = 52, 92, 10
 _STYLE = '''
-text { font: 12px system-ui, sans-serif; fill: #333; }
+text { font: 12px system-ui, sans-serif; fill: #777; }
 .title { font-size: 15px; font-weight: 600; }
 .panel { font-weight: 600; }
 .grid { stroke: #8886; stroke-width: 1; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
+@media (prefers-color-scheme: light) { text { fill: #333; } }
 @media (prefers-color-scheme: dark) { text { fill: #ddd; } }
 '''
 Record = dict[str, Any]
@@ -91,7 +92,7 @@ def _curve(
            f'{_dash(dash)}/>')
     if label:
         last = record['sizes'][-1] / one
-        yield _text(WIDTH + 6, _y(last) + 4, f'{last:.2f}', 'panel')
+        yield _text(WIDTH + 8, _y(last) + 4, f'{last:.2f}', 'panel')
     if 'gc size' in record:
         size = record['gc size'] / one
         yield (f'<rect x="{WIDTH - 4:.1f}" y="{float(_y(size)) - 4:.1f}" width="8" '

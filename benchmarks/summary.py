@@ -8,6 +8,7 @@ from typing import Any
 import chart
 import finetunes
 import goals
+import scenario
 import throughput
 from report import markdown
 from tools import LFS
@@ -22,6 +23,7 @@ _SIZES = {
     PLAIN: 'git, loose', f'{PLAIN} gc': 'git, `gc --aggressive`', THETA: THETA,
     chart.ZIPNN: 'zipnn, each alone',
 }
+_STEPS = {scenario.AGAIN: f'add, {throughput.CHANGED} tensors changed'}
 _ABOUT_SEQUENCES = '''\
 Ten versions, each made from the one before: the last two layers and the pooler move,
 or all tensors do (noise of 1e-3 of each tensor's own standard deviation in every
@@ -38,6 +40,7 @@ the dtype. IA3: keys, values and wide layers scaled by 1 + 5 % normal, not train
 Ratios are raw bytes to stored bytes: of the whole model stored alone, and of the
 changed tensors where the base is in the store. The BitX idea is XOR with the base,
 byte planes, zstd (level 1 or 3, the smaller for each plane); ZipLLM itself was not run.
+gc adds a list of what it has looked at, a few kB.
 Embeddings hardly change in so short a training: the encoder alone tells more.'''
 
 
@@ -58,7 +61,8 @@ def _intro(about: Record) -> str:
     model = ('A model of 4 MB made on the spot.' if about['quick'] else
              'The weights of all-MiniLM-L6-v2 (90.9 MB in fp32, 104 tensors).')
     return (f'{model} Written by `benchmarks/run histories`; every version was checked '
-            f'out again and compared byte for byte.\n\n{about["machine"]}')
+            'out again and compared byte for byte (the first one of git-theta).\n\n'
+            f'{about["machine"]}')
 
 
 def _sequences(known: Record) -> Iterator[str]:
@@ -154,7 +158,7 @@ def _throughput(known: Record) -> Iterator[str]:
     rows = [['step', *(f'{tool}, {what}' for what in ('CPU s', 'wall s', 'peak MB')
                        for tool in tools)]]
     for step, by_tool in known['steps'].items():
-        rows.append([step, *(
+        rows.append([_STEPS.get(step, step), *(
             f'{by_tool[tool][key] / unit:.{digits}f}'
             for key, unit, digits in (('cpu', 1, 2), ('wall', 1, 2), ('peak', MB, 0))
             for tool in tools

@@ -1,7 +1,6 @@
 """A bf16 model of 1 GB beside git-lfs, and how much memory larger ones take."""
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -82,4 +81,6 @@ def memory(model: Model, scratch: Path | None, tool: str = OURS) -> Record:
 
 
 def _available() -> int:
-    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_AVPHYS_PAGES')
+    lines = Path('/proc/meminfo').read_text().splitlines()
+    fields = dict(line.split(':') for line in lines)
+    return int(fields['MemAvailable'].split()[0]) << 10

@@ -94,6 +94,7 @@ def _train(
     trained: list[Tensor], current: Callable[[], bert.Parameters],
     rate: float,
 ) -> None:
+    torch.set_num_threads(1)    # threads that wait for one another spin
     torch.manual_seed(0)
     optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, STEPS)

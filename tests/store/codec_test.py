@@ -64,7 +64,7 @@ def test_a_few_changes_to_any_bytes(data: st.DataObject, form: Form) -> None:
 
 
 @PROPERTY
-@given(SMALL, st.sampled_from(FORMS), st.integers(0, 5), st.integers(0, 3000),
+@given(SMALL, st.sampled_from(FORMS), st.integers(0, 255), st.integers(0, 3000),
        st.none() | SMALL)
 def test_any_bytes_are_refused_or_decoded_to_the_length_asked_for(
     data: bytes, form: Form, mode: int, nbytes: int, base: bytes | None,

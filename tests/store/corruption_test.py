@@ -25,6 +25,7 @@ from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import FLOAT
 from git_model_driver.store.codec.form import Form
+from git_model_driver.store.codec.update import Matrix
 from git_model_driver.store.examine import DAMAGED
 from git_model_driver.store.examine import Examination
 from git_model_driver.store.objectfile import CHUNK
@@ -43,6 +44,7 @@ class Kind(NamedTuple):
     form: Form | None
     modes: set[int]
     base: str = ''
+    matrix: Matrix | None = None
 
 
 def near(seed: int, count: int = 400, share: float = 1.0) -> bytes:
@@ -54,6 +56,13 @@ def near(seed: int, count: int = 400, share: float = 1.0) -> bytes:
     return bytes(values.astype('float32').tobytes())
 
 
+GRID = Matrix('F32', 40, 36)
+_RANDOM = numpy.random.default_rng(3)
+SQUARE: Any = (_RANDOM.standard_normal((40, 36)) * 0.02).astype('float32')
+LOW_RANK = SQUARE + numpy.outer(*(
+    _RANDOM.standard_normal(n).astype('float32') for n in (40, 36)
+))
+SCALED = SQUARE * (1 + 0.1 * _RANDOM.standard_normal((40, 1)).astype('float32'))
 TEXT = b''.join(b'{"name": "layer %d", "units": %d}\n' % (i, i * i) for i in range(90))
 LONG = random.Random(1).randbytes(CHUNK) + near(1)
 KINDS = (
@@ -73,6 +82,11 @@ KINDS = (
     Kind('several chunks', LONG, F32, {chunks.RAW, chunks.PLANES}),
     Kind('difference of several chunks', LONG[:-8] + b'somewhat', F32,
          {chunks.CHANGED}, 'several chunks'),
+    Kind('matrix', SQUARE.tobytes(), F32, {chunks.PLANES}, '', GRID),
+    # The factors are a row of the table, too, and raw.
+    Kind('low rank', LOW_RANK.tobytes(), F32, {chunks.RAW, chunks.CHANGED}, 'matrix',
+         GRID),
+    Kind('scaled', SCALED.tobytes(), F32, {chunks.RAW, chunks.CHANGED}, 'matrix', GRID),
 )
 
 
@@ -100,7 +114,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     for kind in KINDS:
         base = oids.get(kind.base)
         with store.batch() as batch:
-            item = Item(BytesSpan(kind.raw), kind.form, lambda base=base: base)
+            span = BytesSpan(kind.raw)
+            item = Item(span, kind.form, lambda base=base: base, kind.matrix)
             oids[kind.name] = batch.put(item)
     return Shelf(store, oids)
 

@@ -163,7 +163,9 @@ def decode(
     mode: int, data: memoryview, nbytes: int, form: Form, base: memoryview | None,
 ) -> memoryview:
     """The chunk of ``nbytes``. Raises ValueError where the data are none."""
-    if (mode in RELATIVE) != (base is not None) and mode in RELATIVE:
+    if mode > PATCH:
+        raise ValueError('a mode that is not known')
+    if mode in RELATIVE and base is None:
         raise ValueError('there is no base')
     if mode == RAW:
         return data
