@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import run as git
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
 from git_model_driver.store.objects import Store
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         raise MissingObject(
             f'{plural(len(missing), "tensor")} could not be found',
-            'name another repository: git model fetch <directory>',
+            'name another repository: git model fetch <remote>',
         )
     return 0
 
@@ -49,6 +51,11 @@ def _from(name: str, repository: Repository) -> Store:
     root = local.store_at(name, repository)
     if root is not None:
         return Store(repository.store_root, remotes=lambda: [root])
+    if not repositories.is_far(name) and git.attempt('remote', 'get-url', name).code:
+        raise GitModelError(
+            f"'{name}' is no repository in a directory of this machine, nor a remote",
+            'see the remotes there are with "git remote -v"',
+        )
     return Store(
         repository.store_root, sources=lambda: [GitRemote(name, repository)],
     )

@@ -125,12 +125,18 @@ def local_store(url: str, base: Path) -> Path | None:
     return git_dir / 'model' if git_dir else None
 
 
+def is_far(url: str) -> bool:
+    """Whether an address is not one of this machine: https://…, host:path."""
+    if url.startswith('file://'):
+        return False
+    return '://' in url or ':' in url.split('/')[0]
+
+
 def local_git_dir(url: str, base: Path) -> Path | None:
     """The common git directory of the repository at url, if that is one here."""
-    if url.startswith('file://'):
-        url = url.removeprefix('file://')
-    elif '://' in url or ':' in url.split('/')[0]:
+    if is_far(url):
         return None
+    url = url.removeprefix('file://')
     path = Path(os.path.abspath(base / url))
     for candidate in (path / '.git', path, Path(f'{path}.git')):
         if (candidate / 'HEAD').is_file() and (candidate / 'objects').is_dir():

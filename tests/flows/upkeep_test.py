@@ -95,11 +95,12 @@ def test_fetch_names_what_it_cannot_find(two: Repo) -> None:
     done = other.run('git', 'model', 'fetch', code=128)
     assert done.err == (
         'error: 1 tensor could not be found\n'
-        'hint: name another repository: git model fetch <directory>\n'
+        'hint: name another repository: git model fetch <remote>\n'
     )
     assert other.git('model', 'fetch', '../repo') == 'Got 1 tensor.\n'
     assert other.run('git', 'model', 'fetch', '../nothing', code=128).err.startswith(
-        "error: '../nothing' is no repository in a directory of this machine\n",
+        "error: '../nothing' is no repository in a directory of this machine, nor a "
+        'remote\n',
     )
 
 
