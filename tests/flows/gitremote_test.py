@@ -168,19 +168,24 @@ def test_what_was_pushed_without_its_tensors_is_sent_later(
     assert bob.sha256(M) == told.sha256(M)
 
 
-def test_many_files_are_fetched_together(told: Repo, here: str, tmp_path: Path) -> None:
-    for number in range(4):
-        save(told, 10 + number, f"folder/it's {number}.safetensors")
+@pytest.mark.parametrize('when', ['now', 'later'])
+def test_many_files_are_fetched_together(
+    told: Repo, here: str, tmp_path: Path, when: str,
+) -> None:
+    names = [f"folder/it's {number}.safetensors" for number in range(4)]
+    for number, name in enumerate(names):
+        save(told, 10 + number, name)
     told.commit('more')
     connect(told, here)
     told.git('push', '-q', '-u', 'origin', 'main')
     trace = tmp_path / 'trace'
     bob = Repo(tmp_path / 'bob')
-    told.run('git', 'clone', '-q', '-c', 'remote.origin.modelStore=git', here,
-             str(bob.path), env={'GIT_TRACE2_EVENT': str(trace)})
-    for number in range(4):
-        name = f"folder/it's {number}.safetensors"
-        assert bob.sha256(name) == told.sha256(name)
+    told.run(
+        'git', '-c', f'model.materialize={when}', 'clone', '-q',
+        '-c', 'remote.origin.modelStore=git', here, str(bob.path),
+        env={'GIT_TRACE2_EVENT': str(trace)},
+    )
+    assert [bob.sha256(name) for name in names] == [told.sha256(n) for n in names]
     fetches = [
         line for line in trace.read_text().splitlines()
         if '"event":"start"' in line and '"fetch"' in line
