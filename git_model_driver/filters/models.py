@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Collection
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -85,43 +86,53 @@ def write_models(
     repository: Repository, filter_: Filter, prefixes: list[str],
 ) -> Written:
     """Turn manifests into models. What cannot be costs a warning, and stays."""
-    top = worktree.top_of(repository)
-    ready: dict[str, bytes] = {}
-    lacking: list[str] = []
-    edited: list[str] = []
-    wanted = [
-        (path, blob, manifest) for path, blob, manifest in tracked(repository, filter_)
+    wanted = {
+        path: (blob, manifest) for path, blob, manifest in tracked(repository, filter_)
         if manifest is not None and below(path, prefixes)
-    ]
-    gather([oid for *_, manifest in wanted for oid in manifest.oids], filter_)
-    for path, blob, manifest in wanted:
-        if filter_.store.missing(manifest.oids):
-            filter_.worktree_manifest(path)     # stores what the file has
-        if filter_.store.missing(manifest.oids):
-            lacking.append(path)
-        elif is_manifest(top / path):
-            data = (top / path).read_bytes()
-            if data == filter_.blob(blob):
-                ready[path] = data
-            else:
-                edited.append(path)
+    }
+    gather({oid for _, manifest in wanted.values() for oid in manifest.oids}, filter_)
+    lacking = [path for path in wanted if _lacks(path, wanted[path][1], filter_)]
+    texts = _manifests_in(worktree.top_of(repository), set(wanted) - set(lacking))
+    ready = {
+        path: data for path, data in texts.items()
+        if data == filter_.blob(wanted[path][0])
+    }
     written: list[str] = []
     if ready:
         written = direct.write(filter_, ready)
         hooks.ensure(repository)
+    edited = [path for path in texts if path not in ready]
     for path in edited:
-        file = words.shell(path)
-        warn(
-            GitModelError(
-                f"'{path}' is a manifest, and not the index's",
-                f'stage it with "git add {file}", or drop it with '
-                f'"git checkout -- {file}"',
-            ),
-            'it was left alone',
-        )
+        _warn_of_edited(path)
     failed = [path for path in ready if path not in written]
     reasons = [error.message for error in filter_.store.failures.values()]
     return Written(written, lacking, edited, failed, reasons)
+
+
+def _lacks(path: str, manifest: Manifest, filter_: Filter) -> bool:
+    if filter_.store.missing(manifest.oids):
+        filter_.worktree_manifest(path)     # stores what the file has
+    return bool(filter_.store.missing(manifest.oids))
+
+
+def _manifests_in(top: Path, paths: Collection[str]) -> dict[str, bytes]:
+    """What stands in the worktree for those that are manifests there."""
+    return {
+        path: (top / path).read_bytes() for path in sorted(paths)
+        if is_manifest(top / path)
+    }
+
+
+def _warn_of_edited(path: str) -> None:
+    file = words.shell(path)
+    warn(
+        GitModelError(
+            f"'{path}' is a manifest, and not the index's",
+            f'stage it with "git add {file}", or drop it with '
+            f'"git checkout -- {file}"',
+        ),
+        'it was left alone',
+    )
 
 
 def gather(oids: Iterable[Oid], filter_: Filter) -> None:
