@@ -14,6 +14,7 @@ import sys
 
 from git_model_driver.filters import process
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import roots
 from git_model_driver.git import run as git
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    roots.see_what_was_replaced()
     process.one_blas_thread()
     repository = repositories.find()
     store = store_of(repository)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import roots
 from git_model_driver.git import run as git
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    roots.see_what_was_replaced()
     repository = repositories.find()
     before = prune.seconds(args.expire or _setting('pruneExpire') or prune.EXPIRE)
     name = args.remote or _setting('pruneRemoteToCheck') or 'origin'

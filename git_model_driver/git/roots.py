@@ -5,6 +5,7 @@ or cherry-pick in progress is written down in files besides; their commits count
 """
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -31,6 +32,13 @@ class Roots(NamedTuple):
 
     arguments: tuple[str, ...]
     more: tuple[str, ...] = ()
+
+
+def see_what_was_replaced() -> None:
+    """Have git, from now on, look at objects that ``git replace`` hides: it may be
+    undone. What they were replaced with is on refs.
+    """
+    os.environ['GIT_NO_REPLACE_OBJECTS'] = '1'
 
 
 def everything(repository: Repository) -> Roots:

@@ -169,6 +169,12 @@ def older_stash(repo: Repo) -> None:
     assert repo.git('stash', 'list').count('\n') == 2
 
 
+def replaced(repo: Repo) -> None:
+    """Git shows another commit in the place of this one, until that is undone."""
+    repo.git('branch', 'kept')
+    repo.git('replace', 'kept', 'kept~1')
+
+
 def packed(repo: Repo) -> None:
     repo.git('branch', 'kept')
     repo.git('pack-refs', '--all')
@@ -178,7 +184,7 @@ def packed(repo: Repo) -> None:
 KEEPERS = [
     branch, tag, annotated, blob_tag, note, orig_head, reflog, staged,
     detached_worktree, index_of_worktree, bisect_of_worktree, stash, older_stash,
-    packed,
+    packed, replaced,
 ]
 
 
