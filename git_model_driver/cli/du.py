@@ -15,6 +15,7 @@ from typing import Any
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import roots
 from git_model_driver.git import worktree
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    roots.see_what_was_replaced()
     repository = repositories.find()
     path = _from_top(args.path, repository)
     found = usage.usage(repository, store_of(repository), tuple(args.revision), path)

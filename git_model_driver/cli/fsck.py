@@ -27,6 +27,7 @@ from git_model_driver.formats import registry
 from git_model_driver.git import history
 from git_model_driver.git import provenance
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import roots
 from git_model_driver.git.history import Found
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    roots.see_what_was_replaced()
     repository = repositories.find()
     store = store_of(repository)
     needed: Needed = {}

@@ -12,6 +12,7 @@ from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import caller
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import roots
 from git_model_driver.git import run as git
 from git_model_driver.git import transport
 from git_model_driver.git.transport import NAMESPACE
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     refuse_terminal('pre-push', 'what is pushed')
     updates = [line.split() for line in sys.stdin if line.strip()]
     _refuse_to_delete_tensors(args.remote)
+    roots.see_what_was_replaced()
     wanted = [words[1] for words in updates if words[1].strip('0')]
     if not wanted:
         return 0

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from git_model_driver.git import repository as repositories
+from git_model_driver.git import roots
 from git_model_driver.git import run as git
 from git_model_driver.render.report import plural
 from git_model_driver.transfer import local
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    roots.see_what_was_replaced()
     repository = repositories.find()
     named = git.attempt('remote', 'get-url', '--push', args.remote)
     url = os.fsdecode(named.out).strip() if named.code == 0 else args.remote
