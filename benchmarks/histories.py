@@ -30,7 +30,6 @@ from tools import LFS
 from tools import OURS
 from tools import PLAIN
 from tools import THETA
-from weights import BF16
 from weights import FP32
 
 HERE = Path(__file__).parent
@@ -108,7 +107,7 @@ def _arguments() -> argparse.Namespace:
 
 def _sequences(run: Run) -> None:
     theta = run.theta and peers.make_theta()
-    for dtype in (FP32, BF16) if run.quick else weights_.DTYPES:
+    for dtype in (FP32,) if run.quick else weights_.DTYPES:
         for name in sequences.SEQUENCES:
             tools = _tools(run, theta and dtype == FP32)
             _sequence(run, dtype, name, sequences.PREVIOUS, tools)
