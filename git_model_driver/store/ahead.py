@@ -25,12 +25,15 @@ class Step(NamedTuple):
     heavy: bool
 
 
-def in_order(steps: Iterable[Step]) -> Iterator[object]:
+def in_order(
+    steps: Iterable[Step], threads: int = _MOST_THREADS,
+) -> Iterator[object]:
     """The results of all steps; a few are done before they are asked for.
 
-    Steps are taken from the iterable in the caller's thread.
+    Steps are taken from the iterable in the caller's thread. At most so many
+    ``threads`` do them, and no more than there are cores.
     """
-    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    threads = min(os.cpu_count() or 1, threads)
     waiting: deque[Callable[[], object]] = deque()
     pool: ThreadPoolExecutor | None = None
     try:
