@@ -12,13 +12,12 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
-from git_model_driver.git import run as git
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import local
-from git_model_driver.transfer.gitremote import GitRemote
+from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
+from git_model_driver.transfer.needed import needed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     store = store_of(repository)
     if args.repository:
         store = _from(args.repository, repository)
-    needed = local.needed(args.ref or ['--all'])
-    before = [oid for oid in needed if not store.has(oid)]
+    wanted = needed(args.ref or ['--all'])
+    before = [oid for oid in wanted if not store.has(oid)]
     store.gather(before)
     missing = [oid for oid in before if not store.has(oid)]
     for error in store.failures.values():
@@ -50,14 +49,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _from(name: str, repository: Repository) -> Store:
     """The store with nothing but this repository to get objects from."""
-    root = local.store_at(name, repository)
-    if root is not None:
-        return Store(repository.store_root, remotes=lambda: [root])
-    if not repositories.is_far(name) and git.attempt('remote', 'get-url', name).code:
+    where = remotes.address(name, repository)
+    if where.url == name and not where.directory and not repositories.is_far(name):
         raise GitModelError(
             f"'{name}' is no repository in a directory of this machine, nor a remote",
             'see the remotes there are with "git remote -v"',
         )
-    return Store(
-        repository.store_root, sources=lambda: [GitRemote(name, repository)],
-    )
+    remote = remotes.find(where, repository)
+    return Store(repository.store_root, sources=lambda: [remote] if remote else [])

@@ -15,11 +15,12 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git import run as git
 from git_model_driver.git import transport
+from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import NAMESPACE
 from git_model_driver.render.report import plural
 from git_model_driver.transfer import remotes
-from git_model_driver.transfer import sending
 from git_model_driver.transfer.locate import store_of
+from git_model_driver.transfer.remotes import Address
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,21 +37,21 @@ def run(args: argparse.Namespace) -> int:
     if not wanted:
         return 0
     repository = repositories.find()
-    base = repository.top or repository.git_dir
-    remote = remotes.find(
-        args.remote, args.url or args.remote, base if args.url else Path.cwd(),
-        repository,
-    )
-    if remote.kind == remotes.NONE:
+    remote = remotes.find(_address(args, repository), repository)
+    if remote is None:
         return 0
-    objects = sending.new(remote, wanted, repository)
-    if not objects:
-        return 0
-    sent = sending.send(remote, objects, store_of(repository), repository)
+    objects = remote.new(wanted)
+    sent = remote.send(objects, store_of(repository)) if objects else 0
     if sent:
-        print(f'Sent {plural(sent, "tensor")} to {sending.where(remote)}',
-              file=sys.stderr)
+        print(f'Sent {plural(sent, "tensor")} to {remote.label}', file=sys.stderr)
     return 0
+
+
+def _address(args: argparse.Namespace, repository: Repository) -> Address:
+    base = repository.top or repository.git_dir
+    return Address(
+        args.remote, args.url or args.remote, base if args.url else Path.cwd(),
+    )
 
 
 def _refuse_to_delete_tensors(remote: str) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
@@ -23,8 +22,9 @@ from git_model_driver.git import run as git
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
-from git_model_driver.transfer import local
+from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
+from git_model_driver.transfer.remotestore import RemoteStore
 from git_model_driver.upkeep import prune
 from git_model_driver.upkeep.prune import Candidate
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     name = args.remote or _setting('pruneRemoteToCheck') or 'origin'
     remote = None
     if (args.pushed or args.verify_remote) and not args.force:
-        remote = _store_of_remote(name, repository)
+        remote = _remote(name, repository)
     outcome = prune.prune(
         repository, store_of(repository), before, remote,
         name if args.pushed else None, args.dry_run,
@@ -73,17 +73,18 @@ def _setting(key: str) -> str | None:
     return found.out.decode().strip() if found.code == 0 else None
 
 
-def _store_of_remote(name: str, repository: Repository) -> Path:
-    root = local.store_at(name, repository)
-    if root is None:
+def _remote(name: str, repository: Repository) -> RemoteStore:
+    where = remotes.address(name, repository, push=True)
+    named = where.url != name or where.directory or repositories.is_far(name)
+    remote = remotes.find(where, repository) if named else None
+    if remote is None:
         raise GitModelError(
-            f"cannot verify what '{name}' has: it is no repository in a directory of "
-            'this machine',
+            f"cannot verify what '{name}' has: it is no remote with tensors",
             'name another remote with --remote, or '
             '"git config model.pruneRemoteToCheck <name>"',
             'without --pushed and --verify-remote nothing that is needed is removed',
         )
-    return root
+    return remote
 
 
 def _amount(candidates: Sequence[Candidate]) -> str:

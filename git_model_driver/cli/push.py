@@ -7,17 +7,14 @@ remote itself), "directory" (in the repository in that directory of this machine
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
-from git_model_driver.git import run as git
 from git_model_driver.render.report import plural
-from git_model_driver.transfer import local
 from git_model_driver.transfer import remotes
-from git_model_driver.transfer import sending
 from git_model_driver.transfer.locate import store_of
+from git_model_driver.transfer.needed import needed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     roots.see_what_was_replaced()
     repository = repositories.find()
-    named = git.attempt('remote', 'get-url', '--push', args.remote)
-    url = os.fsdecode(named.out).strip() if named.code == 0 else args.remote
-    base = repository.top or repository.git_dir
-    remote = remotes.find(
-        args.remote, url, base if named.code == 0 else Path.cwd(), repository,
-    )
-    objects = local.needed(args.ref or ['--branches', '--tags'])
-    sent = sending.send(remote, objects, store_of(repository), repository)
-    print(f'Sent {plural(sent, "tensor")} to {sending.where(remote)}')
+    where = remotes.address(args.remote, repository, push=True)
+    remote = remotes.find(where, repository)
+    if remote is None:
+        raise GitModelError(
+            f"'{args.remote}' has no store for tensors",
+            'keep them on the remote itself: git config '
+            f'remote.{args.remote}.modelStore {remotes.GIT}',
+        )
+    objects = needed(args.ref or ['--branches', '--tags'])
+    sent = remote.send(objects, store_of(repository))
+    print(f'Sent {plural(sent, "tensor")} to {remote.label}')
     return 0

@@ -4,10 +4,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from git_model_driver.core.errors import StoreError
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import roots
@@ -18,6 +17,7 @@ from git_model_driver.store.lock import locked
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
 from git_model_driver.store.remove import remove
+from git_model_driver.transfer.remotestore import RemoteStore
 from git_model_driver.upkeep import needed
 
 EXPIRE = '2.weeks.ago'
@@ -55,14 +55,14 @@ def seconds(date: str) -> float:
 
 
 def prune(
-    repository: Repository, store: Store, before: float, remote: Path | None = None,
-    pushed: str | None = None, dry: bool = False,
+    repository: Repository, store: Store, before: float,
+    remote: RemoteStore | None = None, pushed: str | None = None, dry: bool = False,
 ) -> Outcome:
     """Remove what nothing needs and nobody has wanted since ``before``.
 
     ``pushed`` names a remote: then also what only older commits need that it has.
-    With ``remote``, the root of a store, only what that store is found to have whole;
-    if it lacks anything, nothing is removed at all.
+    With ``remote`` only what that is found to have whole; if it lacks anything, nothing
+    is removed at all.
     """
     if not store.root.is_dir():
         return Outcome([], [])
@@ -71,7 +71,7 @@ def prune(
         if pushed is not None:
             wanted = (wanted - _of_history(repository)) | _at_hand(repository, pushed)
         candidates = list(_candidates(store, wanted, before))
-        lacking = set() if remote is None else _lacking(candidates, Store(remote))
+        lacking = _lacking(candidates, remote) if remote else set()
         unverified = [c for c in candidates if c.oid in lacking]
         if unverified or dry:
             return Outcome(candidates, unverified)
@@ -119,21 +119,14 @@ def _candidate(store: Store, oid: Oid) -> Candidate:
     return Candidate(oid, status.st_size, status.st_mtime)
 
 
-def _lacking(candidates: Iterable[Candidate], other: Store) -> set[Oid]:
-    """Those that the other store does not have, or has damaged."""
-    return {c.oid for c in candidates if not _is_whole(c.oid, other)}
-
-
-def _is_whole(oid: Oid, store: Store) -> bool:
-    base: Oid | None = oid
+def _lacking(candidates: Iterable[Candidate], remote: RemoteStore) -> set[Oid]:
     try:
-        while base is not None:
-            with store.open_here(base) as file:
-                file.verify()
-                base = file.header.base
-    except (StoreError, OSError):
-        return False
-    return True
+        return remote.lacking([candidate.oid for candidate in candidates])
+    except GitModelError as e:
+        raise GitModelError(
+            f'cannot verify what {remote.label} has: {e.message}', *e.hints,
+            'without --pushed and --verify-remote nothing that is needed is removed',
+        ) from None
 
 
 def _sweep_damaged(store: Store, before: float) -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from git_model_driver.core.oid import Oid
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import batches
-from git_model_driver.transfer import incoming
-from git_model_driver.transfer.batches import Stored
+from git_model_driver.transfer.gitrefs import batches
+from git_model_driver.transfer.gitrefs import incoming
+from git_model_driver.transfer.gitrefs.batches import Stored
 from tests.testing.properties import PROPERTY
 
 
@@ -68,7 +68,7 @@ def chosen(tmp_path: Path, wanted: int, *ways: Stored) -> list[tuple[Oid, Oid | 
     there: dict[Oid, list[Stored]] = {}
     for stored in ways:
         there.setdefault(stored.oid, []).append(stored)
-    found = incoming.with_bases([oid(wanted)], there, Store(tmp_path))
+    found = incoming.with_bases([oid(wanted)], there, Store(tmp_path).has)
     return [(stored.oid, stored.base) for stored in found]
 
 

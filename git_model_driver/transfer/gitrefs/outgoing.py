@@ -17,8 +17,8 @@ from git_model_driver.git.packs import TREE
 from git_model_driver.git.packs import PackWriter
 from git_model_driver.git.transport import Ref
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import batches
-from git_model_driver.transfer.batches import Stored
+from git_model_driver.transfer.gitrefs import batches
+from git_model_driver.transfer.gitrefs.batches import Stored
 
 _PIECE = 1 << 20
 _PART = 64 << 20        # that common hosts take as a blob

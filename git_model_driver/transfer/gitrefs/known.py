@@ -11,8 +11,8 @@ from git_model_driver.git import transport
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Ref
-from git_model_driver.transfer import batches
-from git_model_driver.transfer.batches import Stored
+from git_model_driver.transfer.gitrefs import batches
+from git_model_driver.transfer.gitrefs.batches import Stored
 
 
 class Known:
@@ -45,9 +45,13 @@ class Known:
 
     def refresh(self) -> None:
         """Read the lists that are new, forget those that are gone. Raises GitError."""
+        refs = {
+            found: ref for ref in transport.refs_of(self._url)
+            if (found := batches.parse_ref(ref.name))
+        }
         there = {
-            found[0]: ref for ref in transport.refs_of(self._url)
-            if (found := batches.parse_ref(ref.name)) and found[1] == batches.INDEX
+            id_: ref for (id_, what), ref in refs.items()
+            if what == batches.INDEX and (id_, batches.OBJECTS) in refs
         }
         for id_ in set(self._ids()) - set(there):
             (self._folder / id_).unlink(missing_ok=True)

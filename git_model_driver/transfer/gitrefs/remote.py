@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -12,18 +13,20 @@ from contextlib import ExitStack
 from typing import Protocol
 from typing import TypeVar
 
-from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Refused
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import batches
-from git_model_driver.transfer import incoming
-from git_model_driver.transfer import outgoing
-from git_model_driver.transfer.batches import Stored
-from git_model_driver.transfer.known import Known
-from git_model_driver.transfer.outgoing import Outgoing
+from git_model_driver.transfer.gitrefs import batches
+from git_model_driver.transfer.gitrefs import incoming
+from git_model_driver.transfer.gitrefs import outgoing
+from git_model_driver.transfer.gitrefs.batches import Stored
+from git_model_driver.transfer.gitrefs.known import Known
+from git_model_driver.transfer.gitrefs.outgoing import Outgoing
+from git_model_driver.transfer.needed import beyond
+from git_model_driver.transfer.needed import needed
+from git_model_driver.transfer.remotestore import source_of
 
 _PUSH = 1 << 30         # bytes in a push: what was sent is not sent again
 _FETCH = 256 << 20      # and in a fetch
@@ -38,14 +41,26 @@ class GitRemote:
         self._known = Known(url, repository)
         self._tmp = repository.store_root / 'tmp'
 
-    def is_known(self) -> bool:
-        """Whether it had tensors when it was last asked. Nobody is asked for it."""
-        return self._known.any()
+    @property
+    def label(self) -> str:
+        return f"'{self.url}'"
 
-    def is_new(self) -> bool:
-        """Whether it has no tensors at all. Raises GitError."""
+    def new(self, revisions: Sequence[str]) -> dict[Oid, str]:
+        """What commits it has we remember, if it has any tensors at all."""
+        more = beyond(self.url, revisions)
+        if self._known.any() and not more:
+            return {}       # and nobody was asked
         self._known.refresh()
-        return not self._known.any()
+        return more if self._known.any() else needed(revisions)
+
+    def lacking(self, oids: Collection[Oid]) -> set[Oid]:
+        """As its lists say: Git itself sees to it that what refs lead to is there."""
+        self._known.refresh()
+        there = self._known.stored()
+        return {
+            oid for oid in oids
+            if not incoming.with_bases([oid], there, lambda _: False)
+        }
 
     def send(self, objects: Mapping[Oid, str], store: Store) -> int:
         """Send what the remote lacks; how many objects. Raises GitModelError.
@@ -57,12 +72,7 @@ class GitRemote:
         there = self._known.stored()
         lacking = [oid for oid in objects if oid not in there]
         for oid in lacking:
-            if store.find(oid) is None:
-                raise GitModelError(
-                    f"cannot push '{objects[oid]}': its object {oid} is not in the "
-                    'store',
-                    'get it with "git model pull", see all with "git model fsck"',
-                )
+            source_of(oid, objects[oid], store)
         scratch = self._tmp / f'push-{os.getpid()}-{secrets.token_hex(8)}'
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -88,7 +98,7 @@ class GitRemote:
         if not lacking <= there.keys():
             self._known.refresh()
             there = self._known.stored()
-        for some in _groups(incoming.with_bases(lacking, there, store), _FETCH):
+        for some in _groups(incoming.with_bases(lacking, there, store.has), _FETCH):
             with Quarantine(self._tmp, self._repository) as quarantine:
                 self._fetch(quarantine, some)
                 incoming.unpack(quarantine, some, store)

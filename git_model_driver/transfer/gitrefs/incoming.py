@@ -1,6 +1,7 @@
 """What a Git remote gave, made objects of the store."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from git_model_driver.core.oid import hex_of
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer.batches import Stored
+from git_model_driver.transfer.gitrefs.batches import Stored
 
 _DEEPEST = 64           # as in a store
 
@@ -20,7 +21,9 @@ _DEEPEST = 64           # as in a store
 There = Mapping[Oid, Sequence[Stored]]
 
 
-def with_bases(oids: Iterable[Oid], there: There, store: Store) -> list[Stored]:
+def with_bases(
+    oids: Iterable[Oid], there: There, has: Callable[[Oid], bool],
+) -> list[Stored]:
     """What is to be had of these and of what they are based on, bases first.
 
     People who push at once may send one object each in terms of the other: of the
@@ -28,13 +31,13 @@ def with_bases(oids: Iterable[Oid], there: There, store: Store) -> list[Stored]:
     """
     found: dict[Oid, Stored] = {}
     for oid in oids:
-        if not store.has(oid):
-            _find(oid, there, store, found, ())
+        if not has(oid):
+            _find(oid, there, has, found, ())
     return list(found.values())
 
 
 def _find(
-    oid: Oid, there: There, store: Store, found: dict[Oid, Stored],
+    oid: Oid, there: There, has: Callable[[Oid], bool], found: dict[Oid, Stored],
     above: tuple[Oid, ...],
 ) -> bool:
     """Add an object and its bases to those found; False where that cannot be."""
@@ -45,7 +48,7 @@ def _find(
     for stored in sorted(there.get(oid, ()), key=lambda each: each.base is not None):
         base = stored.base
         if base is None or (base not in (*above, oid) and (
-            store.has(base) or _find(base, there, store, found, (*above, oid))
+            has(base) or _find(base, there, has, found, (*above, oid))
         )):
             found[oid] = stored
             return True

@@ -1,0 +1,1 @@
+"""Tensors on refs of the Git remote itself."""
