@@ -27,16 +27,21 @@ _ZLIB = b'\x78\x01'         # a header that promises nothing (RFC 1950)
 class PackWriter:
     """A pack of ``count`` objects in ``folder``; use it as a context manager.
 
-    It is complete, with its index, when the ``with`` ends without an error.
+    It is complete, with its index, when the ``with`` ends without an error. Without
+    ``sums_all`` the sum at its end is of the names in it only: git reads and sends such
+    a pack, but for ``git fsck`` it is damaged.
     """
 
-    def __init__(self, folder: Path, algorithm: str, count: int) -> None:
+    def __init__(
+        self, folder: Path, algorithm: str, count: int, sums_all: bool = True,
+    ) -> None:
         self.nbytes = 0
         self._folder = folder
         self._algorithm = algorithm
         self._count = count
         self._offsets: list[tuple[bytes, int]] = []
         self._digest = hashlib.new(algorithm)
+        self._sums_all = sums_all
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f'tmp_pack_{os.getpid()}'
         self._file: IO[bytes] = open(self._path, 'xb', buffering=1 << 20)
@@ -69,13 +74,16 @@ class PackWriter:
             raise EOFError('an object is not as long as it was said to be')
         self._put(struct.pack('>I', adler))
         self._offsets.append((name.digest(), offset))
+        if not self._sums_all:
+            self._digest.update(name.digest())
         return name.hexdigest()
 
     def add_bytes(self, kind: int, data: bytes) -> str:
         return self.add(kind, len(data), [data])
 
     def _put(self, data: Buffer) -> None:
-        self._digest.update(data)
+        if self._sums_all:
+            self._digest.update(data)
         self._file.write(data)
         self.nbytes += len(data)
 

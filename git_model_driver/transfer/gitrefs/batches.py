@@ -28,6 +28,7 @@ _LINE = re.compile(
     r'((?:[0-9a-f]{40}|[0-9a-f]{64})(?:,(?:[0-9a-f]{40}|[0-9a-f]{64}))*)',
 )
 _ID_LENGTH = 40
+PART = 64 << 20         # bytes of a blob at most: common hosts take as many
 INDEX, OBJECTS = 'index', 'objects'
 _REF = re.compile(f'{NAMESPACE}([0-9a-f]{{{_ID_LENGTH}}})/({INDEX}|{OBJECTS})')
 
@@ -39,30 +40,38 @@ class Stored(NamedTuple):
     nbytes: int
     base: Oid | None
     blobs: tuple[str, ...]
+    batch: str = ''         # that it came with; no part of a list
+
+
+def part_sizes(nbytes: int) -> list[int]:
+    """How many bytes there are in each blob of an object; of an empty one, in one."""
+    whole, rest = divmod(nbytes, PART)
+    return [PART] * whole + ([rest] if rest or not whole else [])
 
 
 def serialize(stored: Iterable[Stored]) -> str:
     lines = [
         f'{oid} {nbytes} {base or "-"} {",".join(blobs)}'
-        for oid, nbytes, base, blobs in sorted(stored)
+        for oid, nbytes, base, blobs, _ in sorted(stored)
     ]
     return '\n'.join([_FIRST_LINE, *lines, ''])
 
 
-def parse(text: str) -> list[Stored]:
+def parse(text: str, batch: str = '') -> list[Stored]:
     """Inverse of ``serialize``. Raises ValueError for any other text."""
     first, *lines = text.split('\n')
     if first != _FIRST_LINE or not lines or lines.pop():
         raise ValueError('no list of a batch')
-    return [_stored(line) for line in lines]
+    return [_stored(line, batch) for line in lines]
 
 
-def _stored(line: str) -> Stored:
+def _stored(line: str, batch: str) -> Stored:
     match = _LINE.fullmatch(line)
     if match is None:
         raise ValueError(f'no line of a batch: {line[:80]!r}')
     base = None if match[3] == '-' else Oid(match[3])
-    return Stored(Oid(match[1]), int(match[2]), base, tuple(match[4].split(',')))
+    blobs = tuple(match[4].split(','))
+    return Stored(Oid(match[1]), int(match[2]), base, blobs, batch)
 
 
 def id_of(text: str) -> str:

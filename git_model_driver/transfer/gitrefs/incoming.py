@@ -1,6 +1,8 @@
 """What a Git remote gave, made objects of the store."""
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -8,14 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import GitError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
+from git_model_driver.git.packstream import PackStream
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs.batches import Stored
+from git_model_driver.transfer.gitrefs.batches import part_sizes
+from git_model_driver.transfer.progress import Progress
 
 _DEEPEST = 64           # as in a store
+_PIECE = 1 << 20
 
 
 There = Mapping[Oid, Sequence[Stored]]
@@ -55,9 +62,77 @@ def _find(
     return False
 
 
-def unpack(quarantine: Quarantine, needed: Sequence[Stored], store: Store) -> None:
+class Arrivals:
+    """Blobs in files of a folder, by the names that Git has for them."""
+
+    def __init__(
+        self, folder: Path, wanted: Iterable[Stored], algorithm: str,
+        progress: Progress,
+    ) -> None:
+        self._folder = folder
+        self._algorithm = algorithm
+        self._progress = progress
+        self._wanted: dict[str, None] = {}
+        self._by_size: dict[int, set[str]] = {}
+        for stored in wanted:
+            for name, size in zip(stored.blobs, part_sizes(stored.nbytes)):
+                self._by_size.setdefault(size, set()).add(name)
+            self._wanted.update(dict.fromkeys(stored.blobs))
+
+    def take(self, pack: PackStream) -> None:
+        for blob in pack.blobs():
+            self.add(blob.nbytes, blob.pieces)
+
+    def add_missing(self, quarantine: Quarantine) -> None:
+        """What git itself has fetched. Raises GitError where that is not all."""
+        names = [n for n in self._wanted if not (self._folder / n).exists()]
+        if names:
+            for name, (nbytes, pieces) in zip(names, quarantine.blobs(names)):
+                self.add(nbytes, pieces, name)
+
+    def add(
+        self, nbytes: int, pieces: Iterable[bytes], name: str | None = None,
+    ) -> None:
+        arriving = self._folder / 'arriving'
+        with open(arriving, 'wb', buffering=0) as file:
+            for piece in pieces:
+                file.write(piece)
+                self._progress.add(len(piece))
+        arriving.rename(self._folder / (name or self._name(nbytes, arriving)))
+
+    def _name(self, nbytes: int, path: Path) -> str:
+        """Told by its size where that is no other's: hashing costs as much as all else.
+
+        What is in it is compared with a SHA-256 later.
+        """
+        known = self._by_size.get(nbytes, ())
+        return next(iter(known)) if len(known) == 1 else _hashed(path, self._algorithm)
+
+    def assemble(self, stored: Stored) -> Path:
+        """The file of an object, of its parts. Raises GitError where one is missing."""
+        path = self._folder / hex_of(stored.oid)
+        try:
+            (self._folder / stored.blobs[0]).rename(path)
+            with open(path, 'ab', buffering=0) as file:
+                for name in stored.blobs[1:]:
+                    with open(self._folder / name, 'rb') as part:
+                        shutil.copyfileobj(part, file, _PIECE)
+                    (self._folder / name).unlink()
+        except FileNotFoundError:
+            raise GitError(f'the object {stored.oid} did not arrive') from None
+        return path
+
+
+def _hashed(path: Path, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, b'blob %d\0' % path.stat().st_size)
+    with open(path, 'rb') as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def unpack(arrivals: Arrivals, needed: Sequence[Stored], store: Store) -> None:
     """What arrived becomes objects of the store, each read and compared."""
-    blobs = quarantine.blobs(blob for stored in needed for blob in stored.blobs)
     paths: dict[Oid, Path] = {}
 
     def open_base(oid: Oid, depth: int) -> ObjectFile:
@@ -67,13 +142,7 @@ def unpack(quarantine: Quarantine, needed: Sequence[Stored], store: Store) -> No
 
     with store.batch() as batch:
         for stored in needed:
-            path = quarantine.folder / hex_of(stored.oid)
-            with open(path, 'xb') as file:
-                for _ in stored.blobs:
-                    _, pieces = next(blobs)
-                    for piece in pieces:
-                        file.write(piece)
-            paths[stored.oid] = path
+            path = paths[stored.oid] = arrivals.assemble(stored)
             with ObjectFile(path, stored.oid, open_base) as received:
                 if received.header.base != stored.base:
                     raise CorruptObject(

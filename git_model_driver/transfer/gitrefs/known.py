@@ -4,7 +4,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
 
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import transport
@@ -36,12 +35,6 @@ class Known:
             for stored in self._read(id_):
                 found.setdefault(stored.oid, []).append(stored)
         return found
-
-    def batch_of(self, oids: set[Oid]) -> Iterator[str]:
-        """The batches that have any of these."""
-        for id_ in self._ids():
-            if any(stored.oid in oids for stored in self._read(id_)):
-                yield id_
 
     def refresh(self) -> None:
         """Read the lists that are new, forget those that are gone. Raises GitError."""
@@ -83,6 +76,7 @@ class Known:
 
     def _read(self, id_: str) -> list[Stored]:
         try:
-            return batches.parse((self._folder / id_).read_text(encoding='utf-8'))
+            text = (self._folder / id_).read_text(encoding='utf-8')
+            return batches.parse(text, id_)
         except (OSError, ValueError):
             return []

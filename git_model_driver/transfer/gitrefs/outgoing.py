@@ -21,7 +21,6 @@ from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs.batches import Stored
 
 _PIECE = 1 << 20
-_PART = 64 << 20        # that common hosts take as a blob
 _WHO = 'git-model <git-model@localhost> 0 +0000'
 
 
@@ -33,7 +32,7 @@ class Outgoing(NamedTuple):
 
     @property
     def parts(self) -> int:
-        return max(1, -(-self.nbytes // _PART))
+        return len(batches.part_sizes(self.nbytes))
 
 
 def outgoing(oid: Oid, store: Store, known: set[Oid], scratch: Path) -> Outgoing:
@@ -68,7 +67,8 @@ def written(
     padding = max(0, transport.UNPACKED_BELOW - parts)
     # Beside: two trees of objects and padding, their tree, the list, its tree, commits.
     count = parts + padding + 7
-    with PackWriter(folder, transport.algorithm(), count) as pack:
+    # Git computes the sum anew in what it sends, and nobody else sees this pack.
+    with PackWriter(folder, transport.algorithm(), count, sums_all=False) as pack:
         stored = [_added(pack, outgoing) for outgoing in batch]
         text = batches.serialize(stored)
         id_ = batches.id_of(text)
@@ -93,9 +93,10 @@ def written(
 def _added(pack: PackWriter, outgoing: Outgoing) -> Stored:
     names = []
     with open(outgoing.path, 'rb', buffering=0) as file:
-        for i in range(outgoing.parts):
-            size = min(_PART, outgoing.nbytes - i * _PART)
-            names.append(pack.add(BLOB, size, _pieces(file.fileno(), i * _PART, size)))
+        offset = 0
+        for size in batches.part_sizes(outgoing.nbytes):
+            names.append(pack.add(BLOB, size, _pieces(file.fileno(), offset, size)))
+            offset += size
     return Stored(outgoing.oid, outgoing.nbytes, outgoing.base, tuple(names))
 
 
@@ -113,7 +114,7 @@ def _pieces(fd: int, offset: int, length: int) -> Iterator[memoryview]:
 def _names(stored: Iterable[Stored]) -> list[tuple[str, str]]:
     return [
         (f'{hex_of(oid)}.{i:06}', blob)
-        for oid, _, _, blobs in sorted(stored) for i, blob in enumerate(blobs)
+        for oid, _, _, blobs, _ in sorted(stored) for i, blob in enumerate(blobs)
     ]
 
 

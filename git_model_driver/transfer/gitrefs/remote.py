@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -14,22 +15,28 @@ from typing import Protocol
 from typing import TypeVar
 
 from git_model_driver.core.oid import Oid
+from git_model_driver.git import transport
+from git_model_driver.git import uploadpack
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Refused
+from git_model_driver.git.uploadpack import Unsupported
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs import incoming
 from git_model_driver.transfer.gitrefs import outgoing
 from git_model_driver.transfer.gitrefs.batches import Stored
+from git_model_driver.transfer.gitrefs.incoming import Arrivals
 from git_model_driver.transfer.gitrefs.known import Known
 from git_model_driver.transfer.gitrefs.outgoing import Outgoing
 from git_model_driver.transfer.needed import beyond
 from git_model_driver.transfer.needed import needed
+from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
 
 _PUSH = 1 << 30         # bytes in a push: what was sent is not sent again
 _FETCH = 256 << 20      # and in a fetch
+_ALONE = 8 << 20        # of one push, from which on they are fetched alone
 
 
 class GitRemote:
@@ -98,19 +105,50 @@ class GitRemote:
         if not lacking <= there.keys():
             self._known.refresh()
             there = self._known.stored()
-        for some in _groups(incoming.with_bases(lacking, there, store.has), _FETCH):
-            with Quarantine(self._tmp, self._repository) as quarantine:
-                self._fetch(quarantine, some)
-                incoming.unpack(quarantine, some, store)
+        needed = incoming.with_bases(lacking, there, store.has)
+        with Progress('Receiving tensors', sum(s.nbytes for s in needed)) as progress:
+            try:
+                for some in _groups(needed, _FETCH):
+                    self._take(some, _by_blob(some), store, progress)
+            except Refused:     # an older protocol: then all that came with them
+                some = [stored for stored in needed if not store.has(stored.oid)]
+                self._take(some, _by_batch(some), store, progress)
 
-    def _fetch(self, quarantine: Quarantine, needed: Sequence[Stored]) -> None:
-        names = list(dict.fromkeys(blob for s in needed for blob in s.blobs))
-        try:
-            quarantine.fetch(self.url, names)
-        except Refused:     # an older protocol: then all that came with them
-            ids = self._known.batch_of({stored.oid for stored in needed})
-            refs = [batches.ref(id_, batches.OBJECTS) for id_ in ids]
-            quarantine.fetch(self.url, refs)
+    def _take(
+        self, needed: Sequence[Stored], fetches: Iterable[list[str]], store: Store,
+        progress: Progress,
+    ) -> None:
+        algorithm = transport.algorithm()
+        with Quarantine(self._tmp, self._repository) as quarantine:
+            arrivals = Arrivals(quarantine.folder, needed, algorithm, progress)
+            for names in fetches:
+                try:
+                    uploadpack.fetch(self.url, names, algorithm, arrivals.take)
+                except Unsupported:
+                    quarantine.fetch(self.url, names)
+            arrivals.add_missing(quarantine)
+            incoming.unpack(arrivals, needed, store)
+
+
+def _by_blob(needed: Iterable[Stored]) -> list[list[str]]:
+    """Names of blobs to fetch, those of one push apart from those of others.
+
+    The server would look for differences between objects of different packs: more work
+    than all else. Where there are few bytes, one connection for all costs less.
+    """
+    blobs: dict[str, dict[str, None]] = {}
+    sizes: Counter[str] = Counter()
+    for stored in needed:
+        blobs.setdefault(stored.batch, {}).update(dict.fromkeys(stored.blobs))
+        sizes[stored.batch] += stored.nbytes
+    alone = [list(blobs[id_]) for id_, size in sizes.items() if size >= _ALONE]
+    rest = [b for id_, size in sizes.items() if size < _ALONE for b in blobs[id_]]
+    return [*alone, rest] if rest else alone
+
+
+def _by_batch(needed: Iterable[Stored]) -> list[list[str]]:
+    ids = dict.fromkeys(stored.batch for stored in needed)
+    return [[batches.ref(id_, batches.OBJECTS)] for id_ in ids]
 
 
 class _Sized(Protocol):
