@@ -5,6 +5,8 @@ import argparse
 import sys
 
 from git_model_driver.core import words
+from git_model_driver.core.choice import EVERYTHING
+from git_model_driver.core.choice import Choice
 from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
 from git_model_driver.render.report import plural
@@ -14,11 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('path', nargs='*', help='files or folders (default: all)')
 
 
-def write(paths: list[str]) -> models.Written:
+def write(paths: list[str], choice: Choice = EVERYTHING) -> models.Written:
     """Write models, and say how many."""
     with Filter() as filter_:
         prefixes = models.prefixes_of(paths, filter_)
-        done = models.write_models(filter_.repository, filter_, prefixes)
+        done = models.write_models(filter_.repository, filter_, prefixes, choice)
     if done.written:
         print(f'Wrote {plural(len(done.written), "model")}.')
     return done

@@ -1,13 +1,16 @@
 """Get the tensors of all versions.
 
 git clone and checkout get those of the version that is checked out; this makes a
-clone complete. From the remotes, unless a repository is named.
+clone complete. From the remotes, unless a repository, or a bundle, is named.
+
+With --tensors only some of each model: enough to show or merge them.
 """
 from __future__ import annotations
 
 import argparse
 import sys
 
+from git_model_driver.cli import choosing
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.git import repository as repositories
@@ -24,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('repository', nargs='?', help='a directory, or a remote')
     parser.add_argument('ref', nargs='*',
                         help='branches or commits (default: all there are)')
+    choosing.add_arguments(parser)
+    parser.add_argument('--tensors', metavar='<glob>', action='append', default=[],
+                        help='only tensors with such names')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     store = store_of(repository)
     if args.repository:
         store = _from(args.repository, repository)
-    wanted = needed(args.ref or ['--all'])
+    wanted = needed(args.ref or ['--all'], choosing.choice_of(args))
     before = [oid for oid in wanted if not store.has(oid)]
     store.gather(before)
     missing = [oid for oid in before if not store.has(oid)]

@@ -4,16 +4,20 @@ from __future__ import annotations
 import argparse
 
 from git_model_driver.cli import checkout
+from git_model_driver.cli import choosing
+from git_model_driver.core.choice import EVERYTHING
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.render.report import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     checkout.add_arguments(parser)
+    choosing.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    done = checkout.write(args.path)
+    choice = EVERYTHING if args.path else choosing.choice_of(args)
+    done = checkout.write(args.path, choice)
     if done.lacking:
         models = plural(len(done.lacking), 'model')
         raise MissingObject(

@@ -25,11 +25,11 @@ from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.smudge import Sink
 from git_model_driver.filters.waiting import Waiting
 from git_model_driver.git import caller
+from git_model_driver.git import checkouts
 from git_model_driver.git import hooks
-from git_model_driver.git import materialize
 from git_model_driver.git import repository
 from git_model_driver.git.catfile import CatFile
-from git_model_driver.git.materialize import Materialize
+from git_model_driver.git.checkouts import Checkouts
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.statcache import StatCache
@@ -69,8 +69,8 @@ class Filter:
         return store_of(self.repository)
 
     @cached_property
-    def _materialize(self) -> Materialize:
-        return materialize.setting()
+    def checkouts(self) -> Checkouts:
+        return checkouts.settings()
 
     def clean(self, path: str, packets: Iterable[bytes]) -> bytes:
         """What git is to store for the bytes of path."""
@@ -227,16 +227,22 @@ class Filter:
         if not manifests.is_manifest(data):
             self._warn_of_raw(path, data)
             return as_it_is
-        may_be_later = can_wait and self._materialize.later
+        if self._is_excluded(path, data):
+            return as_it_is
+        may_be_later = can_wait and self.checkouts.later
         try:
             if manifests.has_conflict(manifests.decode_text(data, path)):
                 return as_it_is
             assembly = Assembly(manifests.parse(data, path), self.store, path)
+            if self.checkouts.must_be_there:
+                assembly.prepare()
             if may_be_later and self._is_large(assembly):
                 self.later[path] = data
                 return as_it_is
             assembly.check()
         except GitModelError as e:
+            if self.checkouts.must_be_there:
+                raise
             warn(e, f"'{path}' stays a manifest")
             if isinstance(e, StoreError) and not isinstance(e, MissingObject):
                 print(f'hint: then write it with "git model pull {words.shell(path)}"',
@@ -246,12 +252,22 @@ class Filter:
 
     def must_wait(self, path: str, data: bytes) -> bool:
         """Whether a model's tensors are to be fetched, with those of others."""
-        if self._skips() or self._materialize.later:
+        settings = self.checkouts
+        if self._skips() or (settings.later and not settings.must_be_there):
+            return False
+        if not settings.choice.has_path(path):
             return False
         return self.waiting.add(path, data, self.store)
 
+    def _is_excluded(self, path: str, data: bytes) -> bool:
+        """Whether it is not to be fetched, and is not here."""
+        if self.checkouts.choice.has_path(path):
+            return False
+        oids = manifests.oids_in(data.decode('utf-8', 'replace'))
+        return bool(self.store.missing(oids))
+
     def _is_large(self, assembly: Assembly) -> bool:
-        threshold = self._materialize.threshold
+        threshold = self.checkouts.threshold
         return not threshold or assembly.size >= threshold
 
     def _warn_of_raw(self, path: str, data: bytes) -> None:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
+from git_model_driver.core.choice import EVERYTHING
+from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
@@ -84,11 +86,12 @@ class Written(NamedTuple):
 
 def write_models(
     repository: Repository, filter_: Filter, prefixes: list[str],
+    choice: Choice = EVERYTHING,
 ) -> Written:
     """Turn manifests into models. What cannot be costs a warning, and stays."""
     wanted = {
         path: (blob, manifest) for path, blob, manifest in tracked(repository, filter_)
-        if manifest is not None and below(path, prefixes)
+        if manifest is not None and below(path, prefixes) and choice.has_path(path)
     }
     gather({oid for _, manifest in wanted.values() for oid in manifest.oids}, filter_)
     lacking = [path for path in wanted if _lacks(path, wanted[path][1], filter_)]

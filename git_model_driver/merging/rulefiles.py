@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from git_model_driver.core.errors import RuleError
 from git_model_driver.git import run
-from git_model_driver.git.materialize import KEYS
+from git_model_driver.git.checkouts import KEYS
 from git_model_driver.git.operation import current_option
 from git_model_driver.merging.keys import NAMES
 from git_model_driver.merging.keys import Rule

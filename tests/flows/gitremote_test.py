@@ -186,11 +186,11 @@ def test_many_files_are_fetched_together(
         env={'GIT_TRACE2_EVENT': str(trace)},
     )
     assert [bob.sha256(name) for name in names] == [told.sha256(n) for n in names]
-    fetches = [
+    packs = [
         line for line in trace.read_text().splitlines()
-        if '"event":"start"' in line and '"fetch"' in line
+        if '"event":"start"' in line and '"pack-objects"' in line
     ]
-    assert len(fetches) == 2        # the list, and all that is missing
+    assert len(packs) == 3      # commits, the list, and all that is missing
 
 
 def test_without_the_remote_there_is_one_warning_and_one_command(

@@ -23,6 +23,7 @@ OIDS = st.integers(0, 9).map(oid)
 BLOBS = st.lists(st.integers(0, 99).map(lambda n: f'{n:040x}'), min_size=1, max_size=3)
 STORED = st.builds(
     Stored, OIDS, st.integers(0, 10**15 - 1), st.none() | OIDS, BLOBS.map(tuple),
+    st.just(''),
 )
 
 
