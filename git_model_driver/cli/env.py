@@ -11,8 +11,8 @@ import shutil
 
 from git_model_driver import __version__
 from git_model_driver.core.errors import NotARepository
-from git_model_driver.git import checkouts
 from git_model_driver.git import hooks
+from git_model_driver.git import options
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run as git
 from git_model_driver.git import settings
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     print(git.text('version'))
     print(f'program: {shutil.which("git-model") or "not on PATH"}')
     current = [_print_setting(key) for key in settings.SETTINGS]
-    for key in checkouts.KEYS:
+    for key in options.NAMES:
         found = settings.in_force(key)
         if found:
             print(f'{key}: {found.value} ({found.origin})')

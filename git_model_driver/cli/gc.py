@@ -15,7 +15,6 @@ import sys
 from git_model_driver.filters import process
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
-from git_model_driver.git import run as git
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
 from git_model_driver.transfer.locate import store_of
@@ -40,9 +39,7 @@ def run(args: argparse.Namespace) -> int:
     store = store_of(repository)
     said = []
     if not args.no_prune:
-        setting = git.attempt('config', '--get', 'model.pruneExpire').out.decode()
-        before = prune.seconds(args.prune or setting.strip() or prune.EXPIRE)
-        removed = prune.prune(repository, store, before).removed
+        removed = prune.prune(repository, store, prune.expiry(args.prune)).removed
         if removed:
             nbytes = sum(candidate.stored for candidate in removed)
             said.append(f'Removed {plural(len(removed), "object")} ({size(nbytes)}).')

@@ -16,9 +16,9 @@ import sys
 from collections.abc import Sequence
 
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.git import options
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
-from git_model_driver.git import run as git
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     roots.see_what_was_replaced()
     repository = repositories.find()
-    before = prune.seconds(args.expire or _setting('pruneExpire') or prune.EXPIRE)
-    name = args.remote or _setting('pruneRemoteToCheck') or 'origin'
+    before = prune.expiry(args.expire)
+    name = args.remote or options.get('pruneRemoteToCheck') or 'origin'
     remote = None
     if (args.pushed or args.verify_remote) and not args.force:
         remote = _remote(name, repository)
@@ -66,11 +66,6 @@ def run(args: argparse.Namespace) -> int:
     verb = 'Would remove' if args.dry_run else 'Removed'
     print(f'{verb} {_amount(outcome.removed)}.')
     return 0
-
-
-def _setting(key: str) -> str | None:
-    found = git.attempt('config', '--get', f'model.{key}')
-    return found.out.decode().strip() if found.code == 0 else None
 
 
 def _remote(name: str, repository: Repository) -> RemoteStore:

@@ -8,18 +8,13 @@ Of Git's own configuration only: files of a repository have no say in it.
 """
 from __future__ import annotations
 
-import os
 import re
 from typing import NamedTuple
 
 from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import GitModelError
-from git_model_driver.git import run
+from git_model_driver.git import options
 
-KEYS = (
-    'model.materialize', 'model.materializethreshold', 'model.missing',
-    'model.fetchinclude', 'model.fetchexclude',
-)
 _UNITS = {'': 1, 'k': 1 << 10, 'm': 1 << 20, 'g': 1 << 30}
 _SIZE = re.compile(r'([0-9]+)([kmg]?)', re.IGNORECASE)
 
@@ -37,12 +32,8 @@ class Checkouts(NamedTuple):
 
 def settings() -> Checkouts:
     """Raises GitModelError for a value that there is not."""
-    listed = run.attempt('config', '-z', '--get-regexp', f'^({"|".join(KEYS)})$')
-    found: dict[str, list[str]] = {}
-    for record in os.fsdecode(listed.out).split('\0'):
-        key, _, value = record.partition('\n')
-        found.setdefault(key, []).append(value)
-    _, threshold, _, include, exclude = (found.get(key, []) for key in KEYS)
+    found = options.several(options.CHECKOUT)
+    _, threshold, _, include, exclude = (found.get(key, []) for key in options.CHECKOUT)
     return Checkouts(
         _one_of(found, 'materialize', 'now', 'later') == 'later',
         _bytes(threshold[-1] if threshold else '0'),

@@ -7,8 +7,10 @@ GIT_LITERAL_PATHSPECS and its like are not: we use magic in ours.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import NamedTuple
 from typing import NoReturn
@@ -17,6 +19,8 @@ from typing import Union
 from git_model_driver.core.errors import GitError
 
 PathLike = Union[os.PathLike[str], str, None]
+_MOST_SAID = 1 << 16
+_PROGRESS = re.compile(rb'(remote: )?[A-Z][a-z ]+: +[0-9]+')
 _NO_MORE: Mapping[str, str] = {}
 
 
@@ -44,6 +48,26 @@ def attempt(
     except FileNotFoundError:
         raise GitError("'git' is not on PATH", 'install Git, then try again') from None
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def watched(
+    *args: str, told: Callable[[bytes], None], env: Mapping[str, str] = _NO_MORE,
+) -> Result:
+    """Run git; ``told`` gets each line of progress as soon as it is there."""
+    process = subprocess.Popen(
+        ('git', *args), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, env=_environment(env),
+    )
+    assert process.stderr
+    said, line = b'', b''
+    with process.stderr:
+        while piece := os.read(process.stderr.fileno(), 1 << 12):
+            *lines, line = re.split(b'[\r\n]', line + piece)
+            for whole in filter(_PROGRESS.match, lines):
+                told(whole)
+            rest = (whole for whole in lines if not _PROGRESS.match(whole))
+            said = b'\n'.join([said, *rest])[-_MOST_SAID:]
+    return Result(process.wait(), b'', said + b'\n' + line)
 
 
 def become(*args: str) -> NoReturn:

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import subprocess
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -75,10 +76,22 @@ class Quarantine:
     def packs(self) -> Path:
         return self.folder / 'pack'
 
-    def push(self, url: str, refs: Iterable[Ref]) -> None:
-        """Send what these refs need. Raises GitError with git's own words."""
+    def push(
+        self, url: str, refs: Iterable[Ref], told: Callable[[bytes], None] | None,
+    ) -> None:
+        """Send what these refs need. Raises GitError with git's own words.
+
+        ``told`` gets git's lines of progress, if anybody wants them.
+        """
         specs = [f'{ref.oid}:{ref.name}' for ref in refs]
-        self._run(*_FAST, 'push', '--quiet', '--no-verify', '--no-signed', url, *specs)
+        command = (*_FAST, 'push', '--no-verify', '--no-signed')
+        if told:
+            result = run.watched(
+                *command, '--progress', url, *specs, told=told, env=self._env,
+            )
+            run.check(result, 'push')
+        else:
+            self._run(*command, '--quiet', url, *specs)
 
     def fetch(self, url: str, wanted: Sequence[str]) -> None:
         """Get objects by their names, or refs by theirs. Raises GitError, Refused.

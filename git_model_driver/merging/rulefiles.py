@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from git_model_driver.core.errors import RuleError
+from git_model_driver.git import options
 from git_model_driver.git import run
-from git_model_driver.git.checkouts import KEYS
 from git_model_driver.git.operation import current_option
 from git_model_driver.merging.keys import NAMES
 from git_model_driver.merging.keys import Rule
@@ -58,8 +58,8 @@ def _records(data: bytes) -> list[str]:
 def _from_config() -> Iterable[Rule]:
     fields = _records(run.output('config', '-z', '--show-origin', '--list'))
     pairs = map(_Record, fields[::2], fields[1::2])
-    rules = (pair for pair in pairs if pair.text.partition('\n')[0] not in KEYS)
-    return _rules(rules, '')
+    keys = ((pair, pair.text.partition('\n')[0]) for pair in pairs)
+    return _rules((pair for pair, key in keys if key not in options.NAMES), '')
 
 
 def _rules(records: Iterable[_Record], text: str) -> Iterable[Rule]:

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 _EVERY = 0.2        # seconds
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
@@ -24,7 +25,7 @@ class Progress:
         self._began = time.monotonic()
         self._next = self._began + _delay()
         self._is_seen = False
-        self._is_wanted = sys.stderr is not None and sys.stderr.isatty()
+        self._is_wanted = _is_terminal()
 
     def __enter__(self) -> Progress:
         return self
@@ -50,6 +51,26 @@ class Progress:
             f'{amount(self._total)}), {rate}/s{end}',
         )
         sys.stderr.flush()
+
+
+def relayed(title: str) -> Callable[[bytes], None] | None:
+    """What shows git's own lines for a push under another title; None if nobody looks.
+    """
+    if not _is_terminal():
+        return None
+
+    def told(line: bytes) -> None:
+        what, _, rest = line.decode(errors='replace').partition(':')
+        if what == 'Writing objects':
+            end = '\n' if rest.endswith('done.') else '\r'
+            sys.stderr.write(f'{title}:{rest}{end}')
+            sys.stderr.flush()
+
+    return told
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def amount(nbytes: int) -> str:

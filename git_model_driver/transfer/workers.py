@@ -5,17 +5,26 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from typing import TypeVar
 
-from git_model_driver.git import run
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.git import options
 
 _DEFAULT = 8        # as lfs.concurrentTransfers
+_MOST = 256
 
 T = TypeVar('T')
 
 
 def count() -> int:
     """``model.concurrentTransfers``."""
-    found = run.attempt('config', '--type=int', '--get', 'model.concurrentTransfers')
-    return max(1, int(found.out)) if found.code == 0 else _DEFAULT
+    said = options.get('concurrentTransfers')
+    if said is None:
+        return _DEFAULT
+    if not said.isdecimal() or not 0 < int(said) <= _MOST:
+        raise GitModelError(
+            f"'model.concurrentTransfers' is a number from 1 to {_MOST}, not '{said}'",
+            f'set it with "git config --global model.concurrentTransfers {_DEFAULT}"',
+        )
+    return int(said)
 
 
 def each(work: Callable[[T], object], items: Iterable[T]) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.core.oid import Oid
+from git_model_driver.git import options
 from git_model_driver.git import roots
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
@@ -20,7 +21,7 @@ from git_model_driver.store.remove import remove
 from git_model_driver.transfer.remotestore import RemoteStore
 from git_model_driver.upkeep import needed
 
-EXPIRE = '2.weeks.ago'
+_EXPIRE = '2.weeks.ago'
 
 
 class Candidate(NamedTuple):
@@ -36,6 +37,11 @@ class Outcome(NamedTuple):
 
     removed: list[Candidate]
     unverified: list[Candidate]
+
+
+def expiry(date: str | None) -> float:
+    """``date``, or model.pruneExpire, or two weeks ago, as ``seconds`` has it."""
+    return seconds(date or options.get('pruneExpire') or _EXPIRE)
 
 
 def seconds(date: str) -> float:

@@ -22,6 +22,7 @@ from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Refused
 from git_model_driver.git.uploadpack import Unsupported
 from git_model_driver.store.objects import Store
+from git_model_driver.transfer import progress
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs import incoming
 from git_model_driver.transfer.gitrefs import outgoing
@@ -92,7 +93,7 @@ class GitRemote:
     def _push(self, batch: Sequence[Outgoing]) -> None:
         with Quarantine(self._tmp, self._repository) as quarantine:
             id_, text, refs = outgoing.written(quarantine.packs, batch)
-            quarantine.push(self.url, refs)
+            quarantine.push(self.url, refs, progress.relayed('Sending tensors'))
             self._known.add(id_, text)
 
     def take(self, wanted: Iterable[Oid], store: Store) -> None:
@@ -106,21 +107,21 @@ class GitRemote:
             self._known.refresh()
             there = self._known.stored()
         needed = incoming.with_bases(lacking, there, store.has)
-        with Progress('Receiving tensors', sum(s.nbytes for s in needed)) as progress:
+        with Progress('Receiving tensors', sum(s.nbytes for s in needed)) as meter:
             try:
                 for some in _groups(needed, _FETCH):
-                    self._take(some, _by_blob(some), store, progress)
+                    self._take(some, _by_blob(some), store, meter)
             except Refused:     # an older protocol: then all that came with them
                 some = [stored for stored in needed if not store.has(stored.oid)]
-                self._take(some, _by_batch(some), store, progress)
+                self._take(some, _by_batch(some), store, meter)
 
     def _take(
         self, needed: Sequence[Stored], fetches: Iterable[list[str]], store: Store,
-        progress: Progress,
+        meter: Progress,
     ) -> None:
         algorithm = transport.algorithm()
         with Quarantine(self._tmp, self._repository) as quarantine:
-            arrivals = Arrivals(quarantine.folder, needed, algorithm, progress)
+            arrivals = Arrivals(quarantine.folder, needed, algorithm, meter)
             for names in fetches:
                 try:
                     uploadpack.fetch(self.url, names, algorithm, arrivals.take)
