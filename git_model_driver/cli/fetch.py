@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _from(name: str, repository: Repository) -> Store:
     """The store with nothing but this repository to get objects from."""
     where = remotes.address(name, repository)
-    if where.url == name and not where.directory and not repositories.is_far(name):
+    if not where.is_known:
         raise GitModelError(
             f"'{name}' is no repository in a directory of this machine, nor a remote",
             'see the remotes there are with "git remote -v"',

@@ -6,6 +6,9 @@ revisions are given. Exit code 1 if there is a problem. Nothing is changed witho
 remotes that are directories), in models of all worktrees, in models that were
 committed without the filter, and in what was set aside before. What is damaged is
 kept in damaged/ in the store, which may be deleted when all is well.
+
+With --remote the tensors are not looked for here but on that remote, those of all its
+branches that were fetched or pushed.
 """
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from typing import NamedTuple
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import FormatError
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
@@ -35,7 +39,9 @@ from git_model_driver.store.examine import MISSING
 from git_model_driver.store.examine import Examination
 from git_model_driver.store.examine import Fault
 from git_model_driver.store.objects import Store
+from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
+from git_model_driver.upkeep import remotecheck
 
 
 class Need(NamedTuple):
@@ -57,11 +63,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='check the store only')
     parser.add_argument('--repair', action='store_true',
                         help='get back what is damaged or missing')
+    which.add_argument('--remote', metavar='<name>',
+                       help='check what a remote has, by fetching and reading it all')
+    parser.add_argument('--fast', action='store_true',
+                        help='with --remote: only whether it is there')
 
 
 def run(args: argparse.Namespace) -> int:
     roots.see_what_was_replaced()
     repository = repositories.find()
+    if args.remote:
+        return _check_remote(args, repository)
     store = store_of(repository)
     needed: Needed = {}
     problems = [] if args.objects else _check_manifests(args.revision, needed)
@@ -72,14 +84,42 @@ def run(args: argparse.Namespace) -> int:
                 print(words.printable(line))
             faults = Examination(store).faults([*store, *needed])
         problems += _said(faults, needed, repository, store)
+    return _tell(problems, len(needed))
+
+
+def _tell(problems: list[str], objects: int) -> int:
     for problem in problems:
         print(words.printable(problem))
     if problems:
         print(f'{plural(len(problems), "problem")} found')
         return 1
-    print(f'{plural(len(needed), "object")} needed, all is well' if needed
+    print(f'{plural(objects, "object")} needed, all is well' if objects
           else 'all is well')
     return 0
+
+
+def _check_remote(args: argparse.Namespace, repository: Repository) -> int:
+    """Of what we know that remote to have, or the revisions."""
+    where = remotes.address(args.remote, repository)
+    remote = remotes.find(where, repository)
+    if remote is None:
+        raise GitModelError(
+            f"'{args.remote}' has no store for tensors",
+            f'see "git config --get remote.{args.remote}.modelStore"',
+        )
+    needed: Needed = {}
+    problems = _check_manifests(
+        args.revision or [f'--remotes={args.remote}'], needed,
+    )
+    found = remotecheck.faults(
+        remote, list(needed), repository.store_root / 'tmp', read=not args.fast,
+    )
+    faults = [Fault(oid, f'{why} on {remote.label}', None, ()) for oid, why in found]
+    problems += _said(faults, needed, repository, Store(repository.store_root))
+    if any(fault.why.startswith(MISSING) for fault in faults):
+        print('hint: send again what is here: git model push '
+              f'{words.shell(args.remote)}', file=sys.stderr)
+    return _tell(problems, len(needed))
 
 
 def _not_to_lose(store: Store) -> Collection[Oid]:

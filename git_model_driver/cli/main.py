@@ -29,6 +29,7 @@ VERBS = {
     'pull': ('pull', 'get missing tensors, then check out'),
     'fetch': ('fetch', 'get the tensors of all versions'),
     'push': ('push', 'send tensors that git push did not'),
+    'bundle': ('bundle', 'write commits and their tensors to one file'),
     'fsck': ('fsck', 'check manifests and the store'),
     'prune': ('prune', 'remove objects that nothing needs'),
     'gc': ('gc', 'encode objects better, and prune'),

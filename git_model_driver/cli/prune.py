@@ -70,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _remote(name: str, repository: Repository) -> RemoteStore:
     where = remotes.address(name, repository, push=True)
-    named = where.url != name or where.directory or repositories.is_far(name)
-    remote = remotes.find(where, repository) if named else None
+    remote = remotes.find(where, repository) if where.is_known else None
     if remote is None:
         raise GitModelError(
             f"cannot verify what '{name}' has: it is no remote with tensors",

@@ -11,7 +11,8 @@ from git_model_driver.core.errors import GitError
 from git_model_driver.core.errors import NotARepository
 from git_model_driver.git import run
 
-_OF_PATH = re.compile(r' of (.+)$', re.MULTILINE)
+# "<oid>\t<for merge or not>\tbranch 'main' of <url>", or the url alone for HEAD.
+_FETCHED = re.compile(r"^\w+\t[^\t]*\t(?:[a-z -]*'.*?' of )?(.+)$", re.MULTILINE)
 _REMOTE_URL = r'^remote\..*\.url$'
 _DEEPEST_ALTERNATE = 5      # as in git
 _MOST_HOPS = 3
@@ -84,7 +85,7 @@ def neighbour_stores(repository: Repository) -> list[Path]:
     """
     base = repository.top or repository.git_dir
     found: dict[Path, None] = {repository.common_dir: None}
-    urls = [*_remote_urls(), *_fetched_urls(repository)]
+    urls = [*_remote_urls(), *fetched_urls(repository)]
     urls = [run.text('ls-remote', '--get-url', url) for url in urls]   # insteadOf
     for _ in range(_MOST_HOPS):
         new = {local_git_dir(url, base) for url in urls} - {None, *found}
@@ -111,12 +112,12 @@ def _remote_urls(*where: str) -> list[str]:
     ]
 
 
-def _fetched_urls(repository: Repository) -> list[str]:
+def fetched_urls(repository: Repository) -> list[str]:
     try:
         fetched = os.fsdecode((repository.git_dir / 'FETCH_HEAD').read_bytes())
     except OSError:
         return []
-    return _OF_PATH.findall(fetched)
+    return list(dict.fromkeys(_FETCHED.findall(fetched)))
 
 
 def local_store(url: str, base: Path) -> Path | None:

@@ -94,11 +94,13 @@ def check(result: Result, command: str) -> bytes:
     return result.out
 
 
-def into(fd: int, *args: str) -> None:
+def into(
+    fd: int, *args: str, input: bytes = b'', env: Mapping[str, str] = _NO_MORE,
+) -> None:
     """Have git write to an open file. Raises GitError."""
     done = subprocess.run(
-        ('git', *args), stdout=fd, stderr=subprocess.DEVNULL, check=False,
-        stdin=subprocess.DEVNULL, env=_environment(_NO_MORE),
+        ('git', *args), stdout=fd, stderr=subprocess.DEVNULL, check=False, input=input,
+        env=_environment(env),
     )
     if done.returncode:
         raise GitError(f"'git {args[0]}' failed with code {done.returncode}")

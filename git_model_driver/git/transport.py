@@ -110,6 +110,16 @@ class Quarantine:
             raise Refused(result.err.decode(errors='replace').strip())
         run.check(result, 'fetch')
 
+    def pack(self, fd: int, tips: Iterable[str], without: Iterable[str]) -> None:
+        """Write a pack of what these lead to, but for what others do. Raises GitError.
+        """
+        lines = [*tips, *(f'^{name}' for name in without), '']
+        run.into(
+            fd, *_FAST, '-c', 'core.bigFileThreshold=512k', 'pack-objects', '--revs',
+            '--thin', '--stdout', '--delta-base-offset', '-q',
+            input='\n'.join(lines).encode(), env=self._env,
+        )
+
     def blob(self, name: str) -> bytes:
         return self._run('cat-file', 'blob', name)
 

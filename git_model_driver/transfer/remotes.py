@@ -17,6 +17,7 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
+from git_model_driver.transfer import bundles
 from git_model_driver.transfer.directory import DirectoryRemote
 from git_model_driver.transfer.gitrefs.remote import GitRemote
 from git_model_driver.transfer.remotestore import RemoteStore
@@ -37,6 +38,14 @@ class Address(NamedTuple):
     def directory(self) -> Path | None:
         """The store of the repository in that directory; None if it is none."""
         return repositories.local_store(self.url, self.base)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is a remote, or something that may be one."""
+        return bool(
+            self.url != self.name or self.directory or repositories.is_far(self.name)
+            or bundles.is_bundle(self.base / self.url)
+        )
 
 
 def address(name: str, repository: Repository, push: bool = False) -> Address:
@@ -89,18 +98,29 @@ _KINDS: dict[str, _Maker] = {GIT: _git, DIRECTORY: _directory}
 
 
 def sources(repository: Repository) -> list[RemoteStore]:
-    """The remotes that tensors come from over a network: origin before the others.
+    """The remotes that tensors come from over a network: origin before the others, and
+    last where something was fetched from.
 
     Directories of this machine are looked into without being asked (git.repository).
     """
     names = run.text('remote').split('\n')
     names.sort(key=lambda name: name != 'origin')
-    found = (_source(name, repository) for name in filter(None, names))
+    known = [address(name, repository) for name in filter(None, names)]
+    urls = {_as_fetched(where.url) for where in known}
+    known += [
+        Address(url, url, repository.top or repository.git_dir)
+        for url in repositories.fetched_urls(repository) if url not in urls
+    ]
+    found = (_source(where, repository) for where in known)
     return [store for store in found if store is not None]
 
 
-def _source(name: str, repository: Repository) -> RemoteStore | None:
-    where = address(name, repository)
+def _as_fetched(url: str) -> str:
+    """The address as git writes it into FETCH_HEAD."""
+    return url.rstrip('/').removesuffix('.git')
+
+
+def _source(where: Address, repository: Repository) -> RemoteStore | None:
     try:
         if not where.url or kind_of(where) == DIRECTORY:
             return None
