@@ -20,6 +20,7 @@ from git_model_driver.core.errors import GitError
 
 PathLike = Union[os.PathLike[str], str, None]
 _MOST_SAID = 1 << 16
+_MOST_LINES = 8
 _PROGRESS = re.compile(rb'(remote: )?[A-Z][a-z ]+: +[0-9]+')
 _NO_MORE: Mapping[str, str] = {}
 
@@ -87,11 +88,22 @@ def output(
 def check(result: Result, command: str) -> bytes:
     """What git printed. Raises GitError with git's own words."""
     if result.code:
-        said = result.err.decode(errors='replace').strip()
-        for prefix in ('fatal: ', 'error: '):
-            said = said.removeprefix(prefix)
-        raise GitError(said or f"'git {command}' failed with code {result.code}")
+        said = _said(result.err)
+        raise GitError(*said or [f"'git {command}' failed with code {result.code}"])
     return result.out
+
+
+def _said(err: bytes) -> list[str]:
+    """The lines, what went wrong first."""
+    lines = [line.strip() for line in err.decode(errors='replace').splitlines()]
+    lines.sort(key=lambda line: not line.startswith(('fatal: ', 'error: ')))
+    return [_prefixless(line) for line in lines if line][:_MOST_LINES]
+
+
+def _prefixless(line: str) -> str:
+    for prefix in ('fatal: ', 'error: ', 'hint: '):
+        line = line.removeprefix(prefix)
+    return line
 
 
 def into(

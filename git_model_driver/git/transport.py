@@ -13,15 +13,16 @@ import subprocess
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 from typing import NamedTuple
 
+from git_model_driver.core import words
 from git_model_driver.core.errors import GitError
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
+from git_model_driver.git.run import Result
 
 NAMESPACE = 'refs/models/'
 _HEAD = re.compile(rb'[0-9a-f]{40,64} blob ([0-9]+)\n')
@@ -89,9 +90,9 @@ class Quarantine:
             result = run.watched(
                 *command, '--progress', url, *specs, told=told, env=self._env,
             )
-            run.check(result, 'push')
         else:
-            self._run(*command, '--quiet', url, *specs)
+            result = run.attempt(*command, '--quiet', url, *specs, env=self._env)
+        check(result, 'push', url)
 
     def fetch(self, url: str, wanted: Sequence[str]) -> None:
         """Get objects by their names, or refs by theirs. Raises GitError, Refused.
@@ -108,7 +109,7 @@ class Quarantine:
         result = run.attempt(*command, input=asked, env=self._env)
         if result.code and any(words in result.err for words in _REFUSED):
             raise Refused(result.err.decode(errors='replace').strip())
-        run.check(result, 'fetch')
+        check(result, 'fetch', url)
 
     def pack(self, fd: int, tips: Iterable[str], without: Iterable[str]) -> None:
         """Write a pack of what these lead to, but for what others do. Raises GitError.
@@ -159,10 +160,23 @@ def _pieces(stream: IO[bytes], left: int) -> Iterator[bytes]:
         yield piece
 
 
-def refs_of(url: str, env: Mapping[str, str] | None = None) -> list[Ref]:
+def check(result: Result, command: str, url: str) -> bytes:
+    """As ``run.check``, with a word on how to see whether a remote can be reached."""
+    try:
+        return run.check(result, command)
+    except GitError as e:
+        raise GitError(
+            e.message, *e.hints,
+            f'see that "git ls-remote {words.shell(url)}" works, then run the command '
+            'again: it goes on where this one ended',
+        ) from None
+
+
+def refs_of(url: str) -> list[Ref]:
     """The refs of models that a remote has. Raises GitError."""
-    listed = run.output('ls-remote', '--quiet', url, f'{NAMESPACE}*', env=env or {})
-    lines = (line.split('\t') for line in os.fsdecode(listed).splitlines())
+    result = run.attempt('ls-remote', '--quiet', url, f'{NAMESPACE}*')
+    listed = os.fsdecode(check(result, 'ls-remote', url))
+    lines = (line.split('\t') for line in listed.splitlines())
     return [Ref(name, oid) for oid, name in lines]
 
 

@@ -54,7 +54,10 @@ def fetch(
         except Difference:
             raise Unsupported from None
         except (EOFError, ProtocolError, ValueError) as e:
-            raise GitError(f"'{url}' broke off while tensors arrived: {e}") from None
+            raise GitError(
+                f"'{url}' broke off while tensors arrived: {e}",
+                'run the command again: it goes on where this one ended',
+            ) from None
 
 
 def _check(capabilities: Sequence[str], algorithm: str) -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy
 import pytest
 
+from tests.testing import remotes
 from tests.testing import repository
 from tests.testing import servers
+from tests.testing.remotes import batches
+from tests.testing.remotes import clone
+from tests.testing.remotes import connect
 from tests.testing.repository import Repo
 
 M = 'm.safetensors'
@@ -40,7 +44,7 @@ def url(
     """A bare repository behind a server, and the version of Git's protocol."""
     name, version = request.param
     repo.git('config', '--global', 'protocol.version', str(version))
-    bare(repo, tmp_path)
+    remotes.bare(repo, tmp_path)
     with SERVERS[name](tmp_path / 'srv') as address:
         yield f'{address}/bare.git'
 
@@ -48,19 +52,7 @@ def url(
 @pytest.fixture
 def here(tmp_path: Path, repo: Repo) -> str:
     """A bare repository in a directory, used as if it were far away."""
-    bare(repo, tmp_path)
-    return f'file://{tmp_path}/srv/bare.git'
-
-
-def bare(repo: Repo, tmp_path: Path) -> None:
-    (tmp_path / 'srv').mkdir()
-    repo.git('init', '-q', '--bare', '-b', 'main', str(tmp_path / 'srv/bare.git'))
-    Repo(tmp_path / 'srv/bare.git').git('config', 'http.receivepack', 'true')
-
-
-def connect(repo: Repo, url: str) -> None:
-    repo.git('remote', 'add', 'origin', url)
-    repo.git('config', 'remote.origin.modelStore', 'git')
+    return remotes.bare(repo, tmp_path)
 
 
 @pytest.fixture
@@ -70,17 +62,6 @@ def told(repo: Repo) -> Repo:
         save(repo, seed)
         repo.commit(f'version {seed}')
     return repo
-
-
-def clone(repo: Repo, url: str, path: Path, *options: str) -> Repo:
-    made = repo.clone(path, '-c', 'remote.origin.modelStore=git', *options, url=url)
-    made.git('model', 'install', '--local')
-    return made
-
-
-def batches(url: str, repo: Repo) -> list[str]:
-    listed = repo.git('ls-remote', url, 'refs/models/*').splitlines()
-    return sorted({line.split('/')[2] for line in listed})
 
 
 def test_a_push_and_a_clone_are_enough(told: Repo, url: str, tmp_path: Path) -> None:
