@@ -27,6 +27,7 @@ from git_model_driver.core.oid import is_oid
 from git_model_driver.store import freshness
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.digest import check_digest as check_digest
+from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
 
@@ -121,7 +122,8 @@ class Store:
             wanted = self.missing(wanted)
             if wanted and number not in self.failures:
                 try:
-                    source.take(wanted, self)
+                    with StoreErrors(self.root):
+                        source.take(wanted, self)
                 except GitModelError as e:      # not asked again by this process
                     self.failures[number] = e
         return damaged

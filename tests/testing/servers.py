@@ -1,6 +1,7 @@
 """Git servers on this machine: git's own daemon, and http-backend behind Python's."""
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
@@ -44,17 +45,46 @@ def _wait_for(port: int) -> None:
     raise AssertionError('the server does not answer')
 
 
+class Faults:
+    """What is wrong with a server; it may be changed while it runs."""
+
+    password: str | None = None         # of ann, that is asked for
+    longest_request = 1 << 60           # bytes; the connection ends then
+    longest_answer = 1 << 60
+
+
+def _basic(password: str) -> str:
+    return 'Basic ' + base64.b64encode(f'ann:{password}'.encode()).decode()
+
+
 class _Backend(BaseHTTPRequestHandler):
     """CGI (RFC 3875) as far as git http-backend needs it."""
 
     protocol_version = 'HTTP/1.0'
     root: Path
+    faults: Faults
 
     def do_GET(self) -> None:
-        self._answer(b'')
+        if self._is_let_in():
+            self._answer(b'')
 
     def do_POST(self) -> None:
-        self._answer(self._body())
+        if not self._is_let_in():
+            return
+        body = self._body()
+        if len(body) > self.faults.longest_request:
+            self.connection.close()     # as a network that is cut
+        else:
+            self._answer(body)
+
+    def _is_let_in(self) -> bool:
+        given = self.headers.get('Authorization')
+        if self.faults.password is None or given == _basic(self.faults.password):
+            return True
+        self.send_response(401)
+        self.send_header('WWW-Authenticate', 'Basic realm="models"')
+        self.end_headers()
+        return False
 
     def _body(self) -> bytes:
         if self.headers.get('Transfer-Encoding') == 'chunked':
@@ -88,16 +118,18 @@ class _Backend(BaseHTTPRequestHandler):
         for name, value in fields.items():
             self.send_header(name.decode(), value.decode())
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data[:self.faults.longest_answer])
 
     def log_message(self, *args: object) -> None:
         pass
 
 
 @contextmanager
-def http(folder: Path) -> Iterator[str]:
+def http(folder: Path, faults: Faults | None = None) -> Iterator[str]:
     """The repositories below a folder, at http://; anybody may push."""
-    handler = type('Handler', (_Backend,), {'root': folder})
+    handler = type('Handler', (_Backend,), {
+        'root': folder, 'faults': faults or Faults(),
+    })
     server = ThreadingHTTPServer((HOST, 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
