@@ -72,7 +72,7 @@ HOOKS = {
     ),
     'hook.model-pre-push.event': 'pre-push',
     'hook.model-prepare-commit-msg.command': (
-        f'{{ {_MERGES} && {_FIND}; }} || exit 0; '
+        f'{_MERGES} || exit 0; {_FIND} || exit 0; '
         'note() { git-model prepare-commit-msg "$@" || :; }; note'
     ),
     'hook.model-prepare-commit-msg.event': 'prepare-commit-msg',
