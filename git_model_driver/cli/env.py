@@ -82,6 +82,9 @@ def _print_file(name: str, target: Path) -> bool:
         print(f'hook {name}: not installed')
     elif not os.access(target, os.X_OK):
         print(f'hook {name}: git skips it, it is not executable ({target})')
+    elif kind is hooks.Kind.FOREIGN and hooks.calls_us(name, target):
+        print(f'hook {name}: another one, which runs it ({target})')
+        return True
     elif kind is hooks.Kind.FOREIGN:
         print(f'hook {name}: another one ({target})')
     elif not hooks.is_current(name, target):

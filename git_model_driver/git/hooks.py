@@ -119,6 +119,24 @@ def is_current(name: str, target: Path) -> bool:
     return runs and block.of(target.read_bytes()) == _block(name)
 
 
+def calls_us(name: str, target: Path) -> bool:
+    """Whether somebody put a line of his own into his hook (byhand)."""
+    try:
+        return f'git-model {name} '.encode() in target.read_bytes()
+    except OSError:
+        return False
+
+
+def runs(name: str) -> bool:
+    """Whether git will run it."""
+    state = configured(name)
+    if state:
+        return state == 'enabled'
+    target = folder() / name
+    ours = kind_of(name, target) in (Kind.OURS, Kind.BLOCK)
+    return os.access(target, os.X_OK) and (ours or calls_us(name, target))
+
+
 def _is_ours(name: str, data: bytes) -> bool:
     import hashlib  # a millisecond, and filters import this module
 
@@ -143,6 +161,8 @@ def to_install(
     if kind is Kind.OURS and by_config:
         return Step(What.REMOVE, name, target) if _private(target, repository) else None
     if (ours and is_current(name, target)) or (by_config and not append):
+        return None
+    if kind is Kind.FOREIGN and calls_us(name, target):
         return None
     _refuse_outside(name, target, repository)
     if kind is Kind.BLOCK or (kind is Kind.FOREIGN and append):

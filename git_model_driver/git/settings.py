@@ -57,7 +57,10 @@ SETTINGS = {
 }
 _TRACKED = 'test -n "$(git ls-files ":(attr:filter=model)")"'
 _STORE = 'test -d "$(git rev-parse --git-common-dir)/model"'
-_NO_VERIFY = 'hint: to push without the weights: git push --no-verify'
+_UNSENT = (
+    f'printf >&2 "%s\\n" "error: \'git-model\' is not on PATH; the weights cannot be '
+    f'pushed" "{_GET}" "hint: to push without the weights: git push --no-verify"'
+)
 _MERGES = (
     'test -f "$(git rev-parse --git-path MERGE_HEAD)" && '
     'test -d "$(git rev-parse --git-path model/merges)"'
@@ -67,7 +70,7 @@ _MERGES = (
 # command, or Git refuses to go on: it is set after it and unset before it.
 HOOKS = {
     'hook.model-pre-push.command': (
-        f'{_FIND} || {{ {_TRACKED} || exit 0; {_SAY} "{_NO_VERIFY}"; exit 1; }}; '
+        f'{_FIND} || {{ {_TRACKED} || exit 0; {_UNSENT}; exit 1; }}; '
         f'{_STORE} || {_TRACKED} || exit 0; exec git-model pre-push'
     ),
     'hook.model-pre-push.event': 'pre-push',

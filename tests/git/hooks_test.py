@@ -490,7 +490,20 @@ def test_the_lines_for_a_hook_that_is_not_there_make_one(
         f'hint: make an executable file {shared}/pre-push of these lines:')
     end = next(n for n, line in enumerate(lines) if line.startswith('error: ') and n)
     shown = [line.removeprefix('hint: ') for line in lines[2:end]]
-    put(shared / 'pre-push', '\n'.join([*shown, '']))
+    track = 'git', 'model', 'track', '*.npy'
+    assert work.run(*track).err == (
+        "warning: 'git push' will not send the weights: no hook of ours runs\n"
+        'hint: to set it up, or see what is in the way: git model install\n'
+    )
+    file = put(shared / 'pre-push', '\n'.join([*shown, '']))
+    assert work.run(*track).err == ''
     commit_model(work, 1.0)
     work.git('push', '-q', 'origin', 'main')
     assert sent(work) == 1
+    shown = [lines[-1].removeprefix('hint: ')]
+    other = put(shared / 'prepare-commit-msg', '\n'.join(['#!/bin/sh', *shown, '']))
+    work.git('model', 'install')
+    assert work.git('model', 'env').endswith(
+        f'hook pre-push: another one, which runs it ({file})\n'
+        f'hook prepare-commit-msg: another one, which runs it ({other})\n'
+    )
