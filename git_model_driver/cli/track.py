@@ -72,8 +72,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn_of_hooks() -> None:
     if not hooks.runs('pre-push'):
-        print("warning: 'git push' will not send the weights: no hook of ours runs\n"
-              'hint: to set it up, or see what is in the way: git model install', file=sys.stderr)
+        print(
+            "warning: 'git push' will not send the weights: no hook of ours runs\n"
+            'hint: to set it up, or see what is in the way: git model install',
+            file=sys.stderr,
+        )
 
 
 def _list(as_json: bool) -> None:
