@@ -185,7 +185,7 @@ hooks_here() { git -C "$top" model env | grep '^hook .*: current' || :; }
 
 set_up() {      # sets code
     keys=$(git -C "$top" config --local --name-only --get-regexp \
-        '^(filter|merge|diff)\.model' || :)
+        '^(filter|merge|diff|hook)\.model' || :)
     hooks=$(hooks_here)
     if [ -n "$keys" ] && git -C "$top" model env >/dev/null; then
         say "'$top' is already set up."

@@ -23,6 +23,8 @@ EXAMPLES = {
     'install': (
         ('git model install', 'Once for each user.'),
         ('git model install --local', 'For this repository only.'),
+        ('git model install --append-hooks',
+         'Where there is another pre-push hook, that of git-lfs for instance.'),
     ),
     'uninstall': (
         ('git model uninstall --local', 'Undo "git model install --local".'),
@@ -203,8 +205,14 @@ def flags(action: argparse.Action) -> str:
     """An option as it is typed, or a positional argument."""
     if not action.option_strings:
         return placeholder(action)
-    text = ', '.join(action.option_strings)
-    return text if action.nargs == 0 else f'{text} {placeholder(action)}'
+    return ', '.join(action.option_strings) + _value(action)
+
+
+def _value(action: argparse.Action) -> str:
+    """What follows an option."""
+    if action.nargs == '?':
+        return f'[={action.metavar}]'
+    return '' if action.nargs == 0 else f' {placeholder(action)}'
 
 
 def placeholder(action: argparse.Action) -> str:
@@ -233,8 +241,7 @@ def usage(parser: argparse.ArgumentParser) -> str:
 
 
 def _shortest(action: argparse.Action) -> str:
-    first = action.option_strings[0]
-    return first if action.nargs == 0 else f'{first} {placeholder(action)}'
+    return action.option_strings[0] + _value(action)
 
 
 def _in_usage(action: argparse.Action) -> str:

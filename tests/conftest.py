@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.testing import gits
 from tests.testing import repository
 from tests.testing.repository import Repo
 from tests.testing.repository import pinned_environment
@@ -41,3 +42,15 @@ def pinned(tmp_path_factory: pytest.TempPathFactory,
 def repo(tmp_path: Path) -> Repo:
     """A repository that tracks *.safetensors."""
     return repository.make(tmp_path / 'repo')
+
+
+@pytest.fixture
+def old_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Git that knows hooks as files only."""
+    gits.use('old', monkeypatch)
+
+
+@pytest.fixture
+def new_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Git that runs the hooks that its configuration names."""
+    gits.use('new', monkeypatch)

@@ -303,6 +303,7 @@ def test_another_program_first_on_path_is_pointed_at(machine: Machine) -> None:
     assert f"first 'git-model' on PATH is another one: '{other}/git-model'" in said.err
 
 
+@pytest.mark.usefixtures('old_git')
 def test_a_foreign_hook_is_left_alone(machine: Machine) -> None:
     repo = machine.repository()
     hook = repo / '.git/hooks/pre-push'
@@ -313,6 +314,22 @@ def test_a_foreign_hook_is_left_alone(machine: Machine) -> None:
     assert 'there is another pre-push hook' in said.out + said.err
     assert hook.read_text() == '#!/bin/sh\nexit 0\n'
     assert (repo / '.gitattributes').exists()
+    machine.install('--uninstall')
+    assert tree(repo) == before
+
+
+@pytest.mark.usefixtures('new_git')
+def test_with_git_2_54_the_hooks_are_settings(machine: Machine) -> None:
+    repo = machine.repository()
+    foreign = repo / '.git/hooks/pre-push'
+    foreign.parent.mkdir(exist_ok=True)
+    foreign.write_text('#!/bin/sh\nexit 0\n')
+    foreign.chmod(0o755)
+    before = tree(repo)
+    said = machine.install(repo)
+    assert 'Set the hooks pre-push and prepare-commit-msg there, too.' in said.out
+    assert not (repo / '.git/hooks/prepare-commit-msg').exists()
+    assert 'is already set up' in machine.install(repo).out
     machine.install('--uninstall')
     assert tree(repo) == before
 

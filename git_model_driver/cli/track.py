@@ -65,8 +65,18 @@ def run(args: argparse.Namespace) -> int:
             print(f'{quoted} is tracked already')
     if not args.dry_run:
         hooks.ensure(repository)
+        _warn_of_hooks()
         _point_at_raw(repository)
     return 0
+
+
+def _warn_of_hooks() -> None:
+    if not hooks.runs('pre-push'):
+        print(
+            "warning: 'git push' will not send the weights: no hook of ours runs\n"
+            'hint: to set it up, or see what is in the way: git model install',
+            file=sys.stderr,
+        )
 
 
 def _list(as_json: bool) -> None:

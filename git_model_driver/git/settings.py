@@ -8,10 +8,12 @@ with "." in it, a repository's own files would be imported, on every ``git statu
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.git import configfile
 from git_model_driver.git import run
 
 _FIND = (
@@ -53,8 +55,34 @@ SETTINGS = {
     'diff.model.xfuncname': '^# git-model summary: (.*)$\n^tensor ([^ ]+)',
     'diff.model.wordRegex': '[^ ]+',
 }
+_TRACKED = 'test -n "$(git ls-files ":(attr:filter=model)")"'
+_STORE = 'test -d "$(git rev-parse --git-common-dir)/model"'
+_UNSENT = (
+    f'printf >&2 "%s\\n" "error: \'git-model\' is not on PATH; the weights cannot be '
+    f'pushed" "{_GET}" "hint: to push without the weights: git push --no-verify"'
+)
+_MERGES = (
+    'test -f "$(git rev-parse --git-path MERGE_HEAD)" && '
+    'test -d "$(git rev-parse --git-path model/merges)"'
+)
+# For Git 2.54 and newer, in every repository: where there are no models, a push or a
+# commit must not notice. "$@" follows each command. No event may be without its
+# command, or Git refuses to go on: it is set after it and unset before it.
+HOOKS = {
+    'hook.model-pre-push.command': (
+        f'{_FIND} || {{ {_TRACKED} || exit 0; {_UNSENT}; exit 1; }}; '
+        f'{_STORE} || {_TRACKED} || exit 0; exec git-model pre-push'
+    ),
+    'hook.model-pre-push.event': 'pre-push',
+    'hook.model-prepare-commit-msg.command': (
+        f'{_MERGES} || exit 0; {_FIND} || exit 0; '
+        'note() { git-model prepare-commit-msg "$@" || :; }; note'
+    ),
+    'hook.model-prepare-commit-msg.event': 'prepare-commit-msg',
+}
 # Somebody's own value stays: models are then merged two at a time only.
 OPTIONAL = frozenset({'pull.octopus'})
+_ALL = {**SETTINGS, **HOOKS}
 # Values that earlier versions wrote: replaced without a question.
 OLDER: dict[str, Sequence[str]] = {}
 
@@ -72,14 +100,26 @@ def get(scope: Sequence[str], key: str) -> str | None:
     return os.fsdecode(result.out[:-1]) if result.code == 0 else None
 
 
+def count(key: str, scope: Sequence[str] = ()) -> int:
+    """How often it is set: in all of Git's configuration files, or in one."""
+    return run.attempt('config', *scope, '-z', '--get-all', key).out.count(b'\0')
+
+
 def is_ours(key: str, value: str) -> bool:
-    return value == SETTINGS[key] or value in OLDER.get(key, ())
+    return value == _ALL[key] or value in OLDER.get(key, ())
 
 
-def write(scope: Sequence[str], force: bool) -> None:
+def has_hooks() -> bool:
+    """Whether this Git runs hooks that its configuration names: 2.54 and newer."""
+    found = re.match(r'git version (\d+)\.(\d+)', run.text('version'))
+    return found is not None and (int(found[1]), int(found[2])) >= (2, 54)
+
+
+def write(scope: Sequence[str], force: bool, hooks: bool) -> None:
     """Set everything. Raises GitModelError where something else is set, first."""
+    wanted = {**SETTINGS, **(HOOKS if hooks else {})}
     foreign = set()
-    for key in SETTINGS:
+    for key in wanted:
         value = get(scope, key)
         if value is None or is_ours(key, value) or force:
             continue
@@ -90,7 +130,8 @@ def write(scope: Sequence[str], force: bool) -> None:
                 f"'{key}' is already set to '{value[:60]}'",
                 'replace it with "git model install --force"',
             )
-    for key, value in SETTINGS.items():
+    configfile.prepare(scope)
+    for key, value in wanted.items():
         if key not in foreign:
             run.output('config', *scope, '--replace-all', key, value)
 
@@ -100,17 +141,14 @@ def remove(scope: Sequence[str], dry: bool) -> tuple[list[str], list[str]]:
 
     With ``dry`` nothing is changed.
     """
-    removed, left = [], []
-    for key in SETTINGS:
+    removed: list[str] = []
+    left: list[str] = []
+    for key in _ALL:
         value = get(scope, key)
-        if value is None:
-            continue
-        if is_ours(key, value):
-            if not dry:
-                run.output('config', *scope, '--unset-all', key)
-            removed.append(key)
-        else:
-            left.append(key)
+        if value is not None:
+            (removed if is_ours(key, value) else left).append(key)
+    if removed and not dry:
+        configfile.unset(scope, removed)
     return removed, left
 
 

@@ -237,13 +237,14 @@ def test_a_linked_attributes_file_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures('old_git')
 def test_a_foreign_hook_works_with_the_lines_that_are_shown(two: Repo) -> None:
     hook = two.path / '.git/hooks/pre-push'
     foreign = 'while read local_ref _ remote_ref _; do echo "saw $remote_ref"; done\n'
     hook.write_text(f'#!/bin/sh\n{foreign}')
     hook.chmod(0o755)
     shown = two.run('git', 'model', 'install', '--local', code=1).err.splitlines()
-    lines = [line.removeprefix('hint: ') for line in shown[2:]]
+    lines = [line.removeprefix('hint: ') for line in shown[3:]]
     hook.write_text('\n'.join(['#!/bin/sh', *lines, foreign]))
     two.git('init', '-q', '--bare', '../bare.git')
     done = two.run('git', 'push', '-q', '../bare.git', 'main')
