@@ -17,7 +17,10 @@ from tests.testing.remotes import connect
 from tests.testing.repository import Repo
 
 M = 'm.safetensors'
-SERVERS = {'file': servers.plain, 'daemon': servers.daemon, 'http': servers.http}
+SERVERS = {
+    'file': servers.plain, 'daemon': servers.daemon, 'http': servers.http,
+    'ssh': servers.ssh,
+}
 PLACES = [(name, version) for name in SERVERS for version in (0, 2)]
 
 
@@ -34,7 +37,7 @@ def save(repo: Repo, seed: int, name: str = M) -> None:
 @pytest.fixture(autouse=True)
 def everywhere(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     repo.git('model', 'install')
-    monkeypatch.setenv('GIT_ALLOW_PROTOCOL', 'file:git:http')
+    monkeypatch.setenv('GIT_ALLOW_PROTOCOL', 'file:git:http:ssh')
 
 
 @pytest.fixture(params=PLACES, ids=lambda place: f'{place[0]}-v{place[1]}')

@@ -143,3 +143,31 @@ def http(folder: Path, faults: Faults | None = None) -> Iterator[str]:
 def plain(folder: Path) -> Iterator[str]:
     """The folder itself, at file://."""
     yield f'file://{folder}'
+
+
+@contextmanager
+def ssh(folder: Path) -> Iterator[str]:
+    """The repositories below a folder, at ssh://: the other machine is this one.
+
+    What stands for ssh passes on the environment that it is asked to, as ssh does.
+    """
+    script = folder / 'ssh'
+    script.write_text(
+        '#!/bin/sh\n'
+        'sent=\n'
+        'while test "$#" -gt 1; do\n'
+        '    case $1 in\n'
+        '    -o) test "$2" = SendEnv=GIT_PROTOCOL && sent=$GIT_PROTOCOL; shift 2;;\n'
+        '    -p) shift 2;;\n'
+        '    -G) exit 1;;\n'
+        '    *) shift; break;;\n'
+        '    esac\n'
+        'done\n'
+        'GIT_PROTOCOL=$sent exec sh -c "$1"\n',
+    )
+    script.chmod(0o755)
+    os.environ.update(GIT_SSH=str(script), GIT_SSH_VARIANT='ssh')
+    try:
+        yield f'ssh://ann@there.example:2222{folder}'
+    finally:
+        del os.environ['GIT_SSH'], os.environ['GIT_SSH_VARIANT']
