@@ -148,8 +148,12 @@ class Batch:
 
     def take_over(
         self, file: ObjectFile, wanted: Collection[Oid] = frozenset(),
+        check: Callable[[ObjectFile], None] = check_digest,
     ) -> None:
         """Link or copy another store's object. Raises CorruptObject.
+
+        ``check`` reads it: as a whole, with its SHA-256, unless it is known to be what
+        its name says and only its bytes may have suffered (ObjectFile.verify).
 
         Its base comes first if it is ``wanted``, too. What would be based on an
         object that is not here, or on one that is itself based on what is not here,
@@ -157,10 +161,10 @@ class Batch:
         """
         if self._known(file.oid):
             return
-        check_digest(file)
+        check(file)
         base = file.header.base
         if base is not None and base in wanted and not self._known(base):
-            self.take_over(file.base, set(wanted) - {file.oid})
+            self.take_over(file.base, set(wanted) - {file.oid}, check)
         if base is not None and not self._carries(base):
             self.put_decoded(file)
             return

@@ -11,6 +11,7 @@ from pathlib import Path
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import run
+from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.needed import needed
 from git_model_driver.transfer.remotestore import source_of
@@ -47,7 +48,8 @@ class DirectoryRemote:
                     continue
                 source_of(oid, path, store)
                 with store.open(oid) as file:
-                    batch.take_over(file, objects)
+                    # It had its SHA-256 compared when it came into our store.
+                    batch.take_over(file, objects, ObjectFile.verify)
                 sent += 1
         return sent
 
