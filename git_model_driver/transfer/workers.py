@@ -1,4 +1,4 @@
-"""Several transfers at once: a network that is far away is waited for, not worked on."""
+"""Several transfers at once: a network is waited for more than worked on."""
 from __future__ import annotations
 
 from collections.abc import Callable

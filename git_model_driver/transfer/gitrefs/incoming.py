@@ -14,6 +14,8 @@ from git_model_driver.git.transport import Quarantine
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs.batches import Stored
+from git_model_driver.transfer.sealing import Seal
+from git_model_driver.transfer.sealing import object_
 
 _DEEPEST = 64           # as in a store
 
@@ -55,7 +57,9 @@ def _find(
     return False
 
 
-def unpack(quarantine: Quarantine, needed: Sequence[Stored], store: Store) -> None:
+def unpack(
+    quarantine: Quarantine, needed: Sequence[Stored], store: Store, seal: Seal,
+) -> None:
     """What arrived becomes objects of the store, each read and compared."""
     blobs = quarantine.blobs(blob for stored in needed for blob in stored.blobs)
     paths: dict[Oid, Path] = {}
@@ -68,11 +72,11 @@ def unpack(quarantine: Quarantine, needed: Sequence[Stored], store: Store) -> No
     with store.batch() as batch:
         for stored in needed:
             path = quarantine.folder / hex_of(stored.oid)
+            arrived = (next(blobs)[1] for _ in stored.blobs)
+            pieces = (piece for blob in arrived for piece in blob)
             with open(path, 'xb') as file:
-                for _ in stored.blobs:
-                    _, pieces = next(blobs)
-                    for piece in pieces:
-                        file.write(piece)
+                for piece in seal.open(pieces, object_(stored.oid)):
+                    file.write(piece)
             paths[stored.oid] = path
             with ObjectFile(path, stored.oid, open_base) as received:
                 if received.header.base != stored.base:

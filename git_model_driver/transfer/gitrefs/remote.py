@@ -4,15 +4,18 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from typing import Protocol
 from typing import TypeVar
 
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
@@ -27,6 +30,8 @@ from git_model_driver.transfer.gitrefs.outgoing import Outgoing
 from git_model_driver.transfer.needed import beyond
 from git_model_driver.transfer.needed import needed
 from git_model_driver.transfer.remotestore import source_of
+from git_model_driver.transfer.sealing import Plain
+from git_model_driver.transfer.sealing import Seal
 
 _PUSH = 1 << 30         # bytes in a push: what was sent is not sent again
 _FETCH = 256 << 20      # and in a fetch
@@ -35,15 +40,25 @@ _FETCH = 256 << 20      # and in a fetch
 class GitRemote:
     """A repository that git can push to and fetch from, at ``url``."""
 
-    def __init__(self, url: str, repository: Repository) -> None:
+    def __init__(
+        self, url: str, repository: Repository, seal: Callable[[], Seal] = Plain,
+    ) -> None:
         self.url = url
         self._repository = repository
-        self._known = Known(url, repository)
+        self._find_seal = seal
         self._tmp = repository.store_root / 'tmp'
 
     @property
     def label(self) -> str:
         return f"'{self.url}'"
+
+    @cached_property
+    def _seal(self) -> Seal:
+        return self._find_seal()
+
+    @cached_property
+    def _known(self) -> Known:
+        return Known(self.url, self._repository, self._seal)
 
     def new(self, revisions: Sequence[str]) -> dict[Oid, str]:
         """What commits it has we remember, if it has any tensors at all."""
@@ -84,7 +99,9 @@ class GitRemote:
 
     def _push(self, batch: Sequence[Outgoing]) -> None:
         with Quarantine(self._tmp, self._repository) as quarantine:
-            id_, text, refs = outgoing.written(quarantine.packs, batch)
+            id_, text, refs = outgoing.written(
+                quarantine.packs, batch, self._seal,
+            )
             quarantine.push(self.url, refs)
             self._known.add(id_, text)
 
@@ -101,7 +118,13 @@ class GitRemote:
         for some in _groups(incoming.with_bases(lacking, there, store.has), _FETCH):
             with Quarantine(self._tmp, self._repository) as quarantine:
                 self._fetch(quarantine, some)
-                incoming.unpack(quarantine, some, store)
+                incoming.unpack(quarantine, some, store, self._seal)
+        if self._known.ignored() and not lacking <= there.keys():
+            raise GitModelError(
+                f'{self.label} has tensors that are not encrypted, and '
+                f'remote.{self.url}.modelKey is set',
+                f'send them anew where they are: git model push {self.url}',
+            )
 
     def _fetch(self, quarantine: Quarantine, needed: Sequence[Stored]) -> None:
         names = list(dict.fromkeys(blob for s in needed for blob in s.blobs))
