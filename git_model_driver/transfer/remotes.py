@@ -119,7 +119,7 @@ def _git(where: Address, repository: Repository) -> RemoteStore:
 def _depot(where: Address, url: str, repository: Repository) -> RemoteStore:
     from git_model_driver.transfer.depot.depot import Depot
 
-    return Depot(url, repository, partial(keys.seal_of, where.name))
+    return Depot(where.name, url, repository, partial(keys.seal_of, where.name))
 
 
 def _directory(where: Address, repository: Repository) -> RemoteStore:

@@ -36,11 +36,15 @@ _GROUP_BYTES, _GROUP_COUNT = 256 << 20, 200
 
 
 class Depot:
-    """The objects at an address; ``seal`` gives how they are encrypted there."""
+    """The objects of the remote ``name`` at an address; ``seal`` gives how they are
+    encrypted there.
+    """
 
     def __init__(
-        self, address: str, repository: Repository, seal: Callable[[], Seal],
+        self, name: str, address: str, repository: Repository,
+        seal: Callable[[], Seal],
     ) -> None:
+        self._name = name
         self._address = address
         self._root = repository.store_root
         self._find_seal = seal
@@ -63,7 +67,7 @@ class Depot:
     def _open(self, will_send: bool = False) -> Shelves:
         """The shelves, when their key is known to be ours."""
         if not self._key_checked:
-            self._shelves.check_key(will_send)
+            self._shelves.check_key(self._name, will_send)
             self._key_checked = True
         return self._shelves
 
@@ -125,8 +129,8 @@ class Depot:
     def _damaged(self, oid: Oid, error: CorruptObject) -> CorruptObject:
         return CorruptObject(
             f'the object {oid} is damaged at {self.label}',
-            f"remove '{self._shelves.key(oid)}' there, then say \"git model push\" "
-            'where it is whole', oid=oid,
+            f"remove '{self._shelves.key(oid)}' there, then, where it is whole: "
+            f'git model push {self._name}', oid=oid,
         )
 
     def _refuse_plain(self, missing: set[Oid], shelves: Shelves) -> None:
@@ -134,8 +138,9 @@ class Depot:
         for oid in sorted(missing)[:1]:
             if shelves.has_plain(oid):
                 raise GitModelError(
-                    f'{self.label} has tensors that are not encrypted, and modelKey is '
-                    'set', 'send them anew where they are: git model push <remote>',
+                    f'{self.label} has tensors that are not encrypted, and '
+                    f'remote.{self._name}.modelKey is set',
+                    f'send them anew where they are: git model push {self._name}',
                 )
 
 

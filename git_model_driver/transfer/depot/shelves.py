@@ -111,7 +111,7 @@ class Shelves:
         except GitModelError:       # damaged, or of another key
             raise ValueError from None
 
-    def check_key(self, will_send: bool) -> None:
+    def check_key(self, remote: str, will_send: bool) -> None:
         """Raise GitModelError where what is there has another key than ours, or ours
         has none and what is there has one. The first who sends says which it is.
         """
@@ -120,7 +120,7 @@ class Shelves:
             if there is not None:
                 raise GitModelError(
                     f"the tensors at '{self.place.label}' are encrypted",
-                    'say which file has the key: git config remote.<name>.modelKey '
+                    f'say which file has the key: git config remote.{remote}.modelKey '
                     '<file>',
                 )
         elif there is not None:

@@ -18,12 +18,13 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.store.codec.zstd import Buffer
 from git_model_driver.transfer.depot import refusals
 
-# scheme: (our extra, as messages call it)
+# scheme: our extra
 _EXTRAS = {
     's3': 's3', 's3a': 's3', 'gs': 'gs', 'gcs': 'gs', 'az': 'az', 'abfs': 'az',
     'abfss': 'az', 'adl': 'az', 'sftp': 'sftp', 'ssh': 'sftp',
 }
-# What is written there appears whole, when it is closed.
+_LIBRARIES = {'s3': 's3fs', 'gs': 'gcsfs', 'az': 'adlfs', 'sftp': 'paramiko'}
+# What is written there appears whole, when it is closed; and they try again themselves.
 _ATOMIC = frozenset({'s3', 's3a', 'gs', 'gcs', 'az', 'abfs', 'abfss'})
 _BLOCK = 5 << 20            # the least that S3 takes as a part
 _MOST_PARTS = 9_000         # of 10,000
@@ -135,7 +136,7 @@ class Storage:
 
     def _tried(self, ask: Callable[[], T]) -> T:
         """Ask, and again where the network may have been at fault."""
-        for number in range(_TRIES - 1):
+        for number in range(0 if self._scheme in _ATOMIC else _TRIES - 1):
             try:
                 return ask()
             except GitModelError:
@@ -155,9 +156,11 @@ class Storage:
             raise self._told(e) from e
 
     def _told(self, error: BaseException) -> GitModelError:
-        return refusals.told(
-            error, self._label, _EXTRAS.get(self._scheme, self._scheme),
-        )
+        return refusals.told(error, self._label, self._kind)
+
+    @property
+    def _kind(self) -> str:
+        return _EXTRAS.get(self._scheme, 'fsspec')
 
     def _path(self, key: str) -> str:
         return f'{self._root}/{key}'
@@ -188,8 +191,8 @@ class Storage:
                 self._url, use_listings_cache=False, skip_instance_cache=True,
             )
             return found[0], str(found[1])
-        except ImportError as e:
-            raise self._lacking(e.name or self._scheme) from None
+        except ImportError:
+            raise self._lacking(_LIBRARIES.get(self._kind, 'a library')) from None
         except ValueError as e:
             if 'protocol' not in str(e).lower():
                 raise
@@ -199,10 +202,9 @@ class Storage:
             ) from None
 
     def _lacking(self, library: str) -> GitModelError:
-        extra = _EXTRAS.get(self._scheme, 'fsspec')
         return GitModelError(
             f"'{self._label}' needs '{library}', which is not installed",
-            f'get it with: pip install "git-model-driver[{extra}]"',
+            f'get it with: pip install "git-model-driver[{self._kind}]"',
         )
 
 
