@@ -10,7 +10,7 @@ import re
 from git_model_driver.core.errors import GitModelError
 
 _SECRET = re.compile(
-    r'((?:key|secret|token|password|signature|sig|credential)[a-z]*["\']?\s*[=:]\s*)'
+    r'((?:key|secret|token|password|signature|sig|credential)[a-z]*["\']?\s*[=:]\s*["\']?)'
     r'[^\s,&"\']+|(://)[^/@\s]*@', re.IGNORECASE,
 )
 _LONGEST = 300
