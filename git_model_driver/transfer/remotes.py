@@ -51,10 +51,9 @@ class Address(NamedTuple):
 
 def address(name: str, repository: Repository, push: bool = False) -> Address:
     """Of a remote, or a directory or address itself."""
-    name = named(name)
     found = run.attempt('remote', 'get-url', *(['--push'] if push else []), name)
     if found.code:
-        return Address(name, name, Path.cwd())
+        return Address(named(name), name, Path.cwd())
     base = repository.top or repository.git_dir
     return Address(name, os.fsdecode(found.out).rstrip('\n'), base)
 

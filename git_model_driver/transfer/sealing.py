@@ -27,6 +27,7 @@ import os
 import struct
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 from typing import Protocol
@@ -184,12 +185,12 @@ class Sealed:
         _, version, salt, id_ = _HEAD.unpack_from(head)
         if version != _VERSION:
             raise GitModelError(
-                'what the remote has was encrypted by a newer git-model',
+                'what is there was encrypted by a newer git-model',
                 'upgrade with "pip install --upgrade git-model-driver"',
             )
         if not hmac.compare_digest(id_, self._id):
             raise GitModelError(
-                'what the remote has was encrypted with another key',
+                'what is there was encrypted with another key',
                 *filter(None, [self._hint]),
             )
         return bytes(salt)
@@ -198,6 +199,17 @@ class Sealed:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         return AESGCM(_derived(self._key, salt, b'file ' + what))
+
+
+@contextmanager
+def said_of(label: str) -> Iterator[None]:
+    """Errors say what they are of, if they do not."""
+    try:
+        yield
+    except GitModelError as e:
+        if label in e.message:
+            raise
+        raise type(e)(f'{label}: {e.message}', *e.hints) from None
 
 
 def is_sealed(head: bytes) -> bool:
@@ -219,7 +231,7 @@ def _nonce(number: int, last: bool) -> bytes:
 
 
 def _damaged() -> CorruptObject:
-    return CorruptObject('what the remote has is damaged, or was exchanged')
+    return CorruptObject('what is there is damaged, or was exchanged')
 
 
 def _first(pieces: Iterator[Buffer], length: int) -> tuple[bytes, bytes]:

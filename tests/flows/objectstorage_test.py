@@ -97,17 +97,18 @@ def clone(
     return Repo(path)
 
 
-@pytest.fixture(params=['share', 'address', 's3', 'sftp', 'git'])
+@pytest.fixture
 def where(
     request: pytest.FixtureRequest, tmp_path: Path, pinned: Path,
 ) -> Iterator[str]:
-    if request.param == 'share':
+    kind = request.param
+    if kind == 'share':
         yield request.getfixturevalue('share').url
-    elif request.param == 'address':
+    elif kind == 'address':
         yield f'file://{request.getfixturevalue("share").url}'
-    elif request.param == 's3':
+    elif kind == 's3':
         yield request.getfixturevalue('bucket').url
-    elif request.param == 'git':
+    elif kind == 'git':
         yield 'git'
     else:
         (tmp_path / 'sftp').mkdir()
@@ -115,7 +116,10 @@ def where(
             yield folder.url
 
 
-@pytest.mark.parametrize('sealed', [False, True], ids=['plain', 'sealed'])
+@pytest.mark.parametrize(('where', 'sealed'), [
+    ('share', False), ('address', True), ('s3', False), ('s3', True), ('sftp', False),
+    ('git', True),
+], indirect=['where'])
 def test_a_push_a_merge_and_a_pull(
     told: Repo, where: str, tmp_path: Path, key: Path, sealed: bool,
 ) -> None:
@@ -531,7 +535,8 @@ def test_without_the_key_or_with_another_it_is_said(
     bob.git('config', 'remote.origin.modelKey', str(other))
     done = bob.run('git', 'push', '-q', code=1)
     assert done.err.startswith(
-        'error: what the remote has was encrypted with another key\n'
+        f"error: '{url if store == 'share' else 'origin'}': what is there was "
+        'encrypted with another key\n'
         'hint: remote.origin.modelKey must name the key that the tensors there were '
         'sent with\n',
     )

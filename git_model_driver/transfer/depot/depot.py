@@ -29,6 +29,7 @@ from git_model_driver.transfer.needed import needed
 from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
 from git_model_driver.transfer.sealing import Seal
+from git_model_driver.transfer.sealing import said_of
 
 _TOLD = 8               # commits whose tensors are not asked for
 # What had arrived and has no name where a process is ended; files that are open.
@@ -67,7 +68,8 @@ class Depot:
     def _open(self, will_send: bool = False) -> Shelves:
         """The shelves, when their key is known to be ours."""
         if not self._key_checked:
-            self._shelves.check_key(self._name, will_send)
+            with said_of(self.label):
+                self._shelves.check_key(self._name, will_send)
             self._key_checked = True
         return self._shelves
 
@@ -120,8 +122,10 @@ class Depot:
         damaged: Damaged = {}
         with Progress('Receiving tensors', 0) as progress:
             for group in _groups(sizes):
+                # A base may have come with what was before.
+                still = {oid: n for oid, n in group.items() if not store.has(oid)}
                 with Taking(shelves, store, progress) as taking:
-                    damaged.update(taking.run(group))
+                    damaged.update(taking.run(still))
         for oid, error in damaged.items():
             raise self._damaged(oid, error)
         self._refuse_plain(lacking - sizes.keys(), shelves)

@@ -33,6 +33,7 @@ class Partial:
         if fd is None:
             self.path = tmp / f'partial-{os.getpid()}-{secrets.token_hex(8)}'
             fd = _open(self.path, os.O_EXCL)
+        self._is_shared = self.path.name == f'partial-{name}'
         self._fd = fd
         self.had = os.fstat(fd).st_size
         if self.had > nbytes:
@@ -58,7 +59,16 @@ class Partial:
             os.close(fd)
 
     def fill(self, progress: Progress) -> None:
-        """Get what it lacks. Raises GitModelError; what arrived stays, if it can."""
+        """Get what it lacks. Raises GitModelError: what arrived of a large one stays.
+        """
+        try:
+            self._fill(progress)
+        except BaseException:
+            if not self._is_shared:
+                self.drop()
+            raise
+
+    def _fill(self, progress: Progress) -> None:
         at = self.had
         progress.add(at)
         while at < self._nbytes:

@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
+from contextlib import nullcontext
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from typing import TypeVar
@@ -26,6 +28,7 @@ _EXTRAS = {
 _LIBRARIES = {'s3': 's3fs', 'gs': 'gcsfs', 'az': 'adlfs', 'sftp': 'paramiko'}
 # What is written there appears whole, when it is closed; and they try again themselves.
 _ATOMIC = frozenset({'s3', 's3a', 'gs', 'gcs', 'az', 'abfs', 'abfss'})
+_ONE_AT_A_TIME = frozenset({'sftp', 'ssh'})
 _BLOCK = 5 << 20            # the least that S3 takes as a part
 _MOST_PARTS = 9_000         # of 10,000
 _TRIES = 3
@@ -42,9 +45,11 @@ class Storage:
     def __init__(self, url: str, label: str) -> None:
         self._url = url
         self._label = label
-        self._scheme = url.partition('://')[0].lower()
+        self._scheme = scheme_of(url)
         self._lock = threading.Lock()
         self._folders: set[str] = set()
+        # paramiko loses answers where several threads ask in one session.
+        self._turn = threading.RLock() if scheme_of(url) in _ONE_AT_A_TIME else None
 
     @property
     def label(self) -> str:
@@ -110,7 +115,8 @@ class Storage:
                 self._once(file.write, piece)
             self._once(file.close)
         except BaseException:
-            _discard(file)
+            with self._turn or nullcontext():
+                _discard(file)
             raise
 
     def _make_folder(self, path: str) -> None:
@@ -129,16 +135,15 @@ class Storage:
         self._folders.add(parent)
 
     def _forget(self, path: str) -> None:
-        try:
-            self._system.rm_file(path)
-        except Exception:
-            return      # it was not begun, or nobody can be reached
+        with suppress(GitModelError):       # it was not begun, or nobody is there
+            self._once(lambda: self._system.rm_file(path))
 
     def _tried(self, ask: Callable[[], T]) -> T:
         """Ask, and again where the network may have been at fault."""
         for number in range(0 if self._scheme in _ATOMIC else _TRIES - 1):
             try:
-                return ask()
+                with self._turn or nullcontext():
+                    return ask()
             except GitModelError:
                 raise
             except Exception as e:
@@ -149,7 +154,8 @@ class Storage:
 
     def _once(self, ask: Callable[..., T], *args: object) -> T:
         try:
-            return ask(*args)
+            with self._turn or nullcontext():
+                return ask(*args)
         except GitModelError:
             raise
         except Exception as e:
@@ -206,6 +212,10 @@ class Storage:
             f"'{self._label}' needs '{library}', which is not installed",
             f'get it with: pip install "git-model-driver[{self._kind}]"',
         )
+
+
+def scheme_of(url: str) -> str:
+    return url.partition('://')[0].lower()
 
 
 def _discard(file: Any) -> None:

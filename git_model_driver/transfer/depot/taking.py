@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
 from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 
 from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.store.batch import Batch
@@ -55,7 +57,12 @@ class Taking:
 
     def run(self, sizes: Mapping[Oid, int]) -> Damaged:
         """Get these, which are there with these sizes. Those that are damaged."""
-        self._gather(sizes)
+        try:
+            self._gather(sizes)
+        except GitModelError:
+            with suppress(GitModelError):   # what has arrived is not asked for again
+                self._keep_all()
+            raise
         self._keep_all()
         again = self._damaged.keys() & self._resumed
         if again:       # what we went on with may have been another's beginning

@@ -17,6 +17,7 @@ from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import is_sealed
+from git_model_driver.transfer.sealing import said_of
 
 _IGNORED = ''           # a list, for one that is not to be read
 
@@ -91,7 +92,9 @@ class Known:
             for id_, ref in refs.items():
                 data = quarantine.blob(f'{ref.oid}:{batches.INDEX}')
                 if batches.id_of(data) == id_:      # or it was tampered with
-                    self.add(id_, self._opened(data))
+                    with said_of(f"'{self._url}'"):
+                        text = self._opened(data)
+                    self.add(id_, text)
 
     def _opened(self, data: bytes) -> str:
         if not is_sealed(data):
