@@ -23,7 +23,8 @@ _DENIED = (
 class Failing:
     """The server, with a log of what it was asked; ``/_test`` says what is to fail.
 
-    down    no question is answered from the n-th of a method on, which is cut
+    down    no question is answered from the n-th of a method (and the end of a path)
+            on, which is cut
     deny    nobody has the right to anything
     """
 
@@ -45,7 +46,7 @@ class Failing:
             start('403 Forbidden', [('Content-Type', 'application/xml')])
             return [] if method == 'HEAD' else [_DENIED]
         down = self._control.get('down')
-        if down is not None and method == down[0]:
+        if down is not None and method == down[0] and path.endswith(down[2]):
             down[1] -= 1
         if down is not None and down[1] <= 0:
             return self._cut(environ, start, method)
@@ -53,7 +54,7 @@ class Failing:
 
     def _cut(self, environ: Any, start: Any, method: str) -> Iterable[bytes]:
         """Half of the question is read, or of the answer given, the first time."""
-        first, self._control['down'] = self._control['down'][0], ['', 0]
+        first, self._control['down'] = self._control['down'][0], ['', 0, '']
         if first == method == 'GET':
             body = b''.join(self._app(environ, start))
             yield body[:len(body) // 2]
