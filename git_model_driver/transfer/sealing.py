@@ -29,6 +29,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from typing import Protocol
 
@@ -38,6 +39,7 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import digest_of
 from git_model_driver.core.oid import hex_of
 from git_model_driver.store.codec.zstd import Buffer
+from git_model_driver.store.disk import write_all
 
 SEGMENT = 64 << 10
 TAG = 16
@@ -46,6 +48,7 @@ _MAGIC = b'\x89GMS\r\n\x1a\n'
 _VERSION = 1
 _HEAD = struct.Struct('>8sB7x32s16s')
 _SUM_LENGTH = 8
+_PIECE = 1 << 20
 HEADER = _HEAD.size + _SUM_LENGTH
 _WORDS = b'git-model sealing v1 '
 
@@ -199,6 +202,22 @@ class Sealed:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         return AESGCM(_derived(self._key, salt, b'file ' + what))
+
+
+def open_file(seal: Seal, source: Path, target: Path, what: bytes) -> None:
+    """Write what is in an encrypted file into a new one; into none where it is damaged.
+
+    Raises CorruptObject, GitModelError (another key), OSError.
+    """
+    with open(source, 'rb', buffering=0) as file:
+        opened = seal.open(iter(lambda: file.read(_PIECE), b''), what)
+        try:
+            with open(target, 'xb', buffering=0) as new:
+                for piece in opened:
+                    write_all(new.fileno(), piece)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

@@ -495,7 +495,7 @@ def test_without_the_key_or_with_another_it_is_said(
 ) -> None:
     url = share.url if store == 'share' else 'git'
     connect(told, url, key)
-    told.git('push', '-q', 'origin', 'main')
+    told.git('push', '-q', '-u', 'origin', 'main')
     before = share.keys(), told.git('ls-remote', 'origin')
     bob = clone(told, tmp_path / 'bob', url)
     assert bob.read(M).startswith(b'git-model manifest v1\n')

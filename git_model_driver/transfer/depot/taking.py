@@ -5,7 +5,6 @@ import os
 import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
-from contextlib import closing
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.disk import StoreErrors
-from git_model_driver.store.disk import write_all
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
@@ -24,8 +22,7 @@ from git_model_driver.transfer.depot.partial import Partial
 from git_model_driver.transfer.depot.shelves import Shelves
 from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.sealing import object_
-
-_PIECE = 1 << 20
+from git_model_driver.transfer.sealing import open_file
 
 Damaged = dict[Oid, CorruptObject]
 
@@ -135,17 +132,6 @@ class Taking:
     def _opened(self, sealed: Path, oid: Oid) -> Path:
         """The object in an encrypted file, in one of its own."""
         path = self._tmp / f'opened-{os.getpid()}-{secrets.token_hex(8)}'
-        with open(sealed, 'rb', buffering=0) as source:
-            pieces = iter(lambda: source.read(_PIECE), b'')
-            opened = self._shelves.seal.open(pieces, object_(oid))
-            try:
-                with StoreErrors(self._store.root):
-                    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with closing(os.fdopen(fd, 'wb', 0)):
-                    for piece in opened:
-                        with StoreErrors(self._store.root):
-                            write_all(fd, piece)
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
+        with StoreErrors(self._store.root):
+            open_file(self._shelves.seal, sealed, path, object_(oid))
         return path

@@ -16,6 +16,7 @@ from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import object_
+from git_model_driver.transfer.sealing import open_file
 
 _DEEPEST = 64           # as in a store
 
@@ -72,11 +73,13 @@ def unpack(
     with store.batch() as batch:
         for stored in needed:
             path = quarantine.folder / hex_of(stored.oid)
-            arrived = (next(blobs)[1] for _ in stored.blobs)
-            pieces = (piece for blob in arrived for piece in blob)
             with open(path, 'xb') as file:
-                for piece in seal.open(pieces, object_(stored.oid)):
-                    file.write(piece)
+                for _ in stored.blobs:
+                    _, pieces = next(blobs)
+                    for piece in pieces:
+                        file.write(piece)
+            if seal.id:
+                path = _opened(path, stored.oid, seal)
             paths[stored.oid] = path
             with ObjectFile(path, stored.oid, open_base) as received:
                 if received.header.base != stored.base:
@@ -86,3 +89,16 @@ def unpack(
                     )
                 path.chmod(0o444)
                 batch.take_over(received, paths.keys())
+
+
+def _opened(sealed: Path, oid: Oid, seal: Seal) -> Path:
+    path = sealed.with_suffix('.opened')
+    try:
+        open_file(seal, sealed, path, object_(oid))
+    except CorruptObject:
+        raise CorruptObject(
+            f'the object {oid} on the remote is damaged, or was exchanged',
+            'see what it has with "git model fetch"', oid=oid,
+        ) from None
+    sealed.unlink()
+    return path

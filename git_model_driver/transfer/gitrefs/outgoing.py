@@ -99,9 +99,9 @@ def _added(pack: PackWriter, outgoing: Outgoing, seal: Seal) -> Stored:
     with open(outgoing.path, 'rb', buffering=0) as file:
         pieces = _pieces(file.fileno(), outgoing.nbytes)
         stream = _Stream(seal.seal(pieces, object_(outgoing.oid)))
-        sizes = _parts(seal.size(outgoing.nbytes))
-        names = [pack.add(BLOB, size, stream.take(size)) for size in sizes]
-    return Stored(outgoing.oid, outgoing.nbytes, outgoing.base, tuple(names))
+        nbytes = seal.size(outgoing.nbytes)
+        names = [pack.add(BLOB, n, stream.take(n)) for n in _parts(nbytes)]
+    return Stored(outgoing.oid, nbytes, outgoing.base, tuple(names))
 
 
 def _pieces(fd: int, length: int) -> Iterator[memoryview]:
