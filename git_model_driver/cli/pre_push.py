@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
 def _address(args: argparse.Namespace, repository: Repository) -> Address:
     base = repository.top or repository.git_dir
     return Address(
-        args.remote, args.url or args.remote, base if args.url else Path.cwd(),
+        remotes.named(args.remote), args.url or args.remote,
+        base if args.url else Path.cwd(),
     )
 
 

@@ -25,6 +25,7 @@ from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs import outgoing
 from git_model_driver.transfer.needed import needed
 from git_model_driver.transfer.remotestore import source_of
+from git_model_driver.transfer.sealing import Plain
 
 _FIRST_LINES = (b'# v2 git bundle\n', b'# v3 git bundle\n')
 
@@ -46,7 +47,7 @@ def create(
         refs: list[Ref] = []
         if ready:
             _, _, refs = outgoing.written(
-                quarantine.packs, list(outgoing.bases_first(ready)),
+                quarantine.packs, list(outgoing.bases_first(ready)), Plain(),
             )
         _write(target, head, refs, quarantine)
     return len(ready)

@@ -42,6 +42,11 @@ class Progress:
                 self._next = now + _EVERY
                 self._say(now, '\r')
 
+    def expect(self, nbytes: int) -> None:
+        """More is to come than was said at first."""
+        with self._lock:
+            self._total += nbytes
+
     def _say(self, now: float, end: str) -> None:
         self._is_seen = True
         percent = 100 * self._done // self._total if self._total else 100

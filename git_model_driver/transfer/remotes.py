@@ -2,7 +2,12 @@
 
 ``git``        on the remote itself, on refs that nobody sees (transfer.gitrefs)
 ``directory``  in the store of the repository in that directory of this machine
+<address>      in a directory or in object storage (transfer.depot): a path from "/",
+               file://, s3://, gs://, az://, abfs://, sftp://, memory://
 ``none``       nowhere
+
+``remote.<name>.modelKey`` has tensors encrypted (transfer.keys), where they are kept in
+one of the ways that know how.
 
 Unless it says so, a remote that is a directory is ``directory``, any other ``git``.
 """
@@ -10,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +24,15 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
 from git_model_driver.transfer import bundles
+from git_model_driver.transfer import keys
+from git_model_driver.transfer.depot.addresses import is_address
 from git_model_driver.transfer.directory import DirectoryRemote
 from git_model_driver.transfer.gitrefs.remote import GitRemote
 from git_model_driver.transfer.remotestore import RemoteStore
 
 GIT, DIRECTORY, NONE = 'git', 'directory', 'none'
+_URLS = r'^remote\..*\.(push)?url$'
+_SEALED = (GIT,)            # and what is kept at an address
 
 
 class Address(NamedTuple):
@@ -52,17 +62,48 @@ def address(name: str, repository: Repository, push: bool = False) -> Address:
     """Of a remote, or a directory or address itself."""
     found = run.attempt('remote', 'get-url', *(['--push'] if push else []), name)
     if found.code:
-        return Address(name, name, Path.cwd())
+        return Address(named(name), name, Path.cwd())
     base = repository.top or repository.git_dir
     return Address(name, os.fsdecode(found.out).rstrip('\n'), base)
+
+
+def named(name: str) -> str:
+    """The remote that an address is of, if it is one's: what is set for that holds, or
+    what it has encrypted would be sent as it is.
+    """
+    if run.attempt('remote', 'get-url', name).code == 0:
+        return name
+    found = run.attempt('config', '-z', '--get-regexp', _URLS).out
+    records = (os.fsdecode(record).partition('\n') for record in found.split(b'\0'))
+    of = (
+        key[len('remote.'):].rpartition('.')[0] for key, _, url in records
+        if url == name
+    )
+    return next(of, name)
 
 
 def find(where: Address, repository: Repository) -> RemoteStore | None:
     """Where its tensors are; None if nowhere. Raises GitModelError."""
     kind = kind_of(where)
+    _refuse_key(where, kind)
     if kind == NONE:
         return None
+    if is_address(kind):
+        return _depot(where, kind, repository)
     return _KINDS[kind](where, repository)
+
+
+def _refuse_key(where: Address, kind: str) -> None:
+    """What is to be encrypted does not go where it would not be."""
+    if kind in _SEALED or kind == NONE or is_address(kind):
+        return
+    if keys.is_set(where.name):
+        raise GitModelError(
+            f"tensors in a store of kind '{kind}' cannot be encrypted, and "
+            f'{keys.setting(where.name)} is set',
+            f'keep them where they can: git config remote.{where.name}.modelStore git',
+            f'or send them as they are: git config --unset {keys.setting(where.name)}',
+        )
 
 
 def kind_of(where: Address) -> str:
@@ -70,17 +111,23 @@ def kind_of(where: Address) -> str:
     default = DIRECTORY if where.directory else GIT
     found = run.attempt('config', '--get', f'remote.{where.name}.modelStore')
     kind = os.fsdecode(found.out).strip() if found.code == 0 else default
-    if kind != NONE and kind not in _KINDS:
+    if kind != NONE and kind not in _KINDS and not is_address(kind):
         raise GitModelError(
             f"remote.{where.name}.modelStore is '{kind}', which is no kind of store",
-            f'choose one of {", ".join([*_KINDS, NONE])}: git config '
+            f'choose one of {", ".join([*_KINDS, NONE])}, or an address: git config '
             f'remote.{where.name}.modelStore {default}',
         )
     return kind
 
 
 def _git(where: Address, repository: Repository) -> RemoteStore:
-    return GitRemote(where.name, repository)
+    return GitRemote(where.name, repository, partial(keys.seal_of, where.name))
+
+
+def _depot(where: Address, url: str, repository: Repository) -> RemoteStore:
+    from git_model_driver.transfer.depot.depot import Depot
+
+    return Depot(where.name, url, repository, partial(keys.seal_of, where.name))
 
 
 def _directory(where: Address, repository: Repository) -> RemoteStore:

@@ -56,7 +56,7 @@ def test_other_refs_are_none_of_ours(name: str) -> None:
 
 
 def test_a_ref_is_read_again() -> None:
-    id_ = batches.id_of('a list')
+    id_ = batches.id_of(b'a list')
     for what in (batches.INDEX, batches.OBJECTS):
         assert batches.parse_ref(batches.ref(id_, what)) == (id_, what)
 

@@ -10,7 +10,9 @@ blob. <id> is the beginning of the list's own SHA-256. A line of the list:
 
     <oid> <bytes> <oid of the base or -> <name of the blob>[,<next part>...]
 
-A blob is an object as a store has it (store.objectheader), or a part of one.
+A blob is an object as a store has it (store.objectheader), or a part of one. Where the
+remote has a key, lists and objects are encrypted (transfer.sealing), and <id> is of the
+encrypted list: nothing on the remote has an oid in it.
 """
 from __future__ import annotations
 
@@ -30,6 +32,7 @@ _LINE = re.compile(
 _ID_LENGTH = 40
 PART = 64 << 20         # bytes of a blob at most: common hosts take as many
 INDEX, OBJECTS = 'index', 'objects'
+LIST = b'list'          # what a list is, to a seal
 _REF = re.compile(f'{NAMESPACE}([0-9a-f]{{{_ID_LENGTH}}})/({INDEX}|{OBJECTS})')
 
 
@@ -74,8 +77,9 @@ def _stored(line: str, batch: str) -> Stored:
     return Stored(Oid(match[1]), int(match[2]), base, blobs, batch)
 
 
-def id_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:_ID_LENGTH]
+def id_of(data: bytes) -> str:
+    """``data`` is the list as it is sent."""
+    return hashlib.sha256(data).hexdigest()[:_ID_LENGTH]
 
 
 def ref(id_: str, what: str) -> str:

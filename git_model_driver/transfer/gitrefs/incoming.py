@@ -20,6 +20,9 @@ from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.gitrefs.batches import part_sizes
 from git_model_driver.transfer.progress import Progress
+from git_model_driver.transfer.sealing import Seal
+from git_model_driver.transfer.sealing import object_
+from git_model_driver.transfer.sealing import open_file
 
 _DEEPEST = 64           # as in a store
 _PIECE = 1 << 20
@@ -131,7 +134,9 @@ def _hashed(path: Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
-def unpack(arrivals: Arrivals, needed: Sequence[Stored], store: Store) -> None:
+def unpack(
+    arrivals: Arrivals, needed: Sequence[Stored], store: Store, seal: Seal,
+) -> None:
     """What arrived becomes objects of the store, each read and compared."""
     paths: dict[Oid, Path] = {}
 
@@ -142,7 +147,10 @@ def unpack(arrivals: Arrivals, needed: Sequence[Stored], store: Store) -> None:
 
     with store.batch() as batch:
         for stored in needed:
-            path = paths[stored.oid] = arrivals.assemble(stored)
+            path = arrivals.assemble(stored)
+            if seal.id:
+                path = _opened(path, stored.oid, seal)
+            paths[stored.oid] = path
             with ObjectFile(path, stored.oid, open_base) as received:
                 if received.header.base != stored.base:
                     raise CorruptObject(
@@ -151,3 +159,16 @@ def unpack(arrivals: Arrivals, needed: Sequence[Stored], store: Store) -> None:
                     )
                 path.chmod(0o444)
                 batch.take_over(received, paths.keys())
+
+
+def _opened(sealed: Path, oid: Oid, seal: Seal) -> Path:
+    path = sealed.with_suffix('.opened')
+    try:
+        open_file(seal, sealed, path, object_(oid))
+    except CorruptObject:
+        raise CorruptObject(
+            f'the object {oid} on the remote is damaged, or was exchanged',
+            'see what it has with "git model fetch"', oid=oid,
+        ) from None
+    sealed.unlink()
+    return path

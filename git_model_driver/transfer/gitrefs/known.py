@@ -5,6 +5,8 @@ import hashlib
 import os
 import secrets
 
+from git_model_driver.core.errors import CorruptObject
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import transport
 from git_model_driver.git.repository import Repository
@@ -12,20 +14,36 @@ from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Ref
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs.batches import Stored
+from git_model_driver.transfer.sealing import Seal
+from git_model_driver.transfer.sealing import is_sealed
+from git_model_driver.transfer.sealing import said_of
+
+_IGNORED = ''           # a list, for one that is not to be read
 
 
 class Known:
-    """The lists of one remote, kept below ``model/remotes/``."""
+    """The lists of one remote, kept below ``model/remotes/``.
 
-    def __init__(self, url: str, repository: Repository) -> None:
+    Where the remote has a key, a list that is not encrypted is as if it were not there:
+    whoever can write there could say that the remote has what it has not, and what it
+    leads to would be read before it is known who wrote it.
+    """
+
+    def __init__(self, url: str, repository: Repository, seal: Seal) -> None:
         self._url = url
+        self._seal = seal
         self._repository = repository
         self._tmp = repository.store_root / 'tmp'
-        key = hashlib.sha256(os.fsencode(url)).hexdigest()[:32]
+        of = f'{url} {seal.id}' if seal.id else url
+        key = hashlib.sha256(os.fsencode(of)).hexdigest()[:32]
         self._folder = repository.store_root / 'remotes' / key
 
     def any(self) -> bool:
-        return bool(self._ids())
+        return len(self._ids()) > self.ignored()
+
+    def ignored(self) -> int:
+        """How many of the remote's lists are not encrypted, where all should be."""
+        return sum(not (self._folder / id_).stat().st_size for id_ in self._ids())
 
     def stored(self) -> dict[Oid, list[Stored]]:
         """By oid, in all the ways that it was sent; what cannot be read is not known.
@@ -37,7 +55,10 @@ class Known:
         return found
 
     def refresh(self) -> None:
-        """Read the lists that are new, forget those that are gone. Raises GitError."""
+        """Read the lists that are new, forget those that are gone.
+
+        Raises GitError; GitModelError where they are encrypted with another key.
+        """
         refs = {
             found: ref for ref in transport.refs_of(self._url)
             if (found := batches.parse_ref(ref.name))
@@ -63,9 +84,24 @@ class Known:
             quarantine.fetch(self._url, [ref.name for ref in refs.values()])
             for id_, ref in refs.items():
                 data = quarantine.blob(f'{ref.oid}:{batches.INDEX}')
-                text = data.decode('utf-8', 'replace')
-                if batches.id_of(text) == id_:      # or it was tampered with
+                if batches.id_of(data) == id_:      # or it was tampered with
+                    with said_of(f"'{self._url}'"):
+                        text = self._opened(data)
                     self.add(id_, text)
+
+    def _opened(self, data: bytes) -> str:
+        if not is_sealed(data):
+            return _IGNORED if self._seal.id else data.decode('utf-8', 'replace')
+        if not self._seal.id:
+            raise GitModelError(
+                f"the tensors on '{self._url}' are encrypted",
+                f'say which file has the key: git config remote.{self._url}.modelKey '
+                '<file>',
+            )
+        try:
+            return b''.join(self._seal.open([data], batches.LIST)).decode()
+        except CorruptObject:
+            return _IGNORED
 
     def _ids(self) -> list[str]:
         try:

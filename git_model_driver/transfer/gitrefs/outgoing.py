@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core.oid import Oid
-from git_model_driver.core.oid import hex_of
 from git_model_driver.git import transport
 from git_model_driver.git.packs import BLOB
 from git_model_driver.git.packs import COMMIT
 from git_model_driver.git.packs import TREE
 from git_model_driver.git.packs import PackWriter
 from git_model_driver.git.transport import Ref
+from git_model_driver.store.codec.zstd import Buffer
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs.batches import Stored
+from git_model_driver.transfer.sealing import Seal
+from git_model_driver.transfer.sealing import object_
 
 _PIECE = 1 << 20
 _WHO = 'git-model <git-model@localhost> 0 +0000'
@@ -29,10 +31,6 @@ class Outgoing(NamedTuple):
     path: Path
     nbytes: int
     base: Oid | None
-
-    @property
-    def parts(self) -> int:
-        return len(batches.part_sizes(self.nbytes))
 
 
 def outgoing(oid: Oid, store: Store, known: set[Oid], scratch: Path) -> Outgoing:
@@ -60,28 +58,30 @@ def bases_first(ready: Sequence[Outgoing]) -> Iterator[Outgoing]:
 
 
 def written(
-    folder: Path, batch: Sequence[Outgoing],
+    folder: Path, batch: Sequence[Outgoing], seal: Seal,
 ) -> tuple[str, str, list[Ref]]:
     """Write a pack with a batch: its id, its list, what is to be pushed."""
-    parts = sum(outgoing.parts for outgoing in batch)
+    sizes = [seal.size(outgoing.nbytes) for outgoing in batch]
+    parts = sum(len(batches.part_sizes(size)) for size in sizes)
     padding = max(0, transport.UNPACKED_BELOW - parts)
     # Beside: two trees of objects and padding, their tree, the list, its tree, commits.
     count = parts + padding + 7
     # Git computes the sum anew in what it sends, and nobody else sees this pack.
     with PackWriter(folder, transport.algorithm(), count, sums_all=False) as pack:
-        stored = [_added(pack, outgoing) for outgoing in batch]
+        stored = [_added(pack, outgoing, seal) for outgoing in batch]
         text = batches.serialize(stored)
-        id_ = batches.id_of(text)
+        list_ = b''.join(seal.seal([text.encode()], batches.LIST))
+        id_ = batches.id_of(list_)
         pad = [
             (f'{i:03}', pack.add_bytes(BLOB, f'{id_} {i}\n'.encode()))
             for i in range(padding)
         ]
         trees = [
-            ('objects', pack.add_bytes(TREE, _tree(_names(stored)))),
+            ('objects', pack.add_bytes(TREE, _tree(_names(stored, seal)))),
             ('padding', pack.add_bytes(TREE, _tree(pad))),
         ]
         objects = pack.add_bytes(TREE, _tree(trees, b'40000'))
-        index = pack.add_bytes(BLOB, text.encode())
+        index = pack.add_bytes(BLOB, list_)
         listed = pack.add_bytes(TREE, _tree([(batches.INDEX, index)]))
         refs = [
             Ref(batches.ref(id_, what), pack.add_bytes(COMMIT, _commit(tree, what)))
@@ -90,32 +90,46 @@ def written(
     return id_, text, refs
 
 
-def _added(pack: PackWriter, outgoing: Outgoing) -> Stored:
-    names = []
+def _added(pack: PackWriter, outgoing: Outgoing, seal: Seal) -> Stored:
     with open(outgoing.path, 'rb', buffering=0) as file:
-        offset = 0
-        for size in batches.part_sizes(outgoing.nbytes):
-            names.append(pack.add(BLOB, size, _pieces(file.fileno(), offset, size)))
-            offset += size
-    return Stored(outgoing.oid, outgoing.nbytes, outgoing.base, tuple(names))
+        pieces = _pieces(file.fileno(), outgoing.nbytes)
+        stream = _Stream(seal.seal(pieces, object_(outgoing.oid)))
+        nbytes = seal.size(outgoing.nbytes)
+        names = [pack.add(BLOB, n, stream.take(n)) for n in batches.part_sizes(nbytes)]
+    return Stored(outgoing.oid, nbytes, outgoing.base, tuple(names))
 
 
-def _pieces(fd: int, offset: int, length: int) -> Iterator[memoryview]:
+def _pieces(fd: int, length: int) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(min(_PIECE, length)))
-    end = offset + length
-    while offset < end:
-        n = os.preadv(fd, [buffer[:min(_PIECE, end - offset)]], offset)
-        if not n:
-            return
+    while n := os.readv(fd, [buffer]):
         yield buffer[:n]
-        offset += n
 
 
-def _names(stored: Iterable[Stored]) -> list[tuple[str, str]]:
-    return [
-        (f'{hex_of(oid)}.{i:06}', blob)
-        for oid, _, _, blobs, _ in sorted(stored) for i, blob in enumerate(blobs)
-    ]
+class _Stream:
+    """Pieces, of which so many bytes are taken and then so many more."""
+
+    def __init__(self, pieces: Iterable[Buffer]) -> None:
+        self._pieces = iter(pieces)
+        self._left = memoryview(b'')
+
+    def take(self, nbytes: int) -> Iterator[memoryview]:
+        while nbytes:
+            if not self._left:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    return      # the pack finds that it is too short
+                self._left = memoryview(piece)
+            taken = self._left[:nbytes]
+            self._left = self._left[len(taken):]
+            nbytes -= len(taken)
+            yield taken
+
+
+def _names(stored: Iterable[Stored], seal: Seal) -> list[tuple[str, str]]:
+    return sorted(
+        (f'{seal.name(oid)}.{i:06}', blob)
+        for oid, _, _, blobs, _ in stored for i, blob in enumerate(blobs)
+    )
 
 
 def _tree(entries: Iterable[tuple[str, str]], mode: bytes = b'100644') -> bytes:

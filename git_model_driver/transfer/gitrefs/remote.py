@@ -5,15 +5,18 @@ import os
 import secrets
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from typing import Protocol
 from typing import TypeVar
 
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import transport
 from git_model_driver.git import uploadpack
@@ -34,6 +37,8 @@ from git_model_driver.transfer.needed import beyond
 from git_model_driver.transfer.needed import needed
 from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
+from git_model_driver.transfer.sealing import Plain
+from git_model_driver.transfer.sealing import Seal
 
 _PUSH = 1 << 30         # bytes in a push: what was sent is not sent again
 _FETCH = 256 << 20      # and in a fetch
@@ -43,15 +48,25 @@ _ALONE = 8 << 20        # of one push, from which on they are fetched alone
 class GitRemote:
     """A repository that git can push to and fetch from, at ``url``."""
 
-    def __init__(self, url: str, repository: Repository) -> None:
+    def __init__(
+        self, url: str, repository: Repository, seal: Callable[[], Seal] = Plain,
+    ) -> None:
         self.url = url
         self._repository = repository
-        self._known = Known(url, repository)
+        self._find_seal = seal
         self._tmp = repository.store_root / 'tmp'
 
     @property
     def label(self) -> str:
         return f"'{self.url}'"
+
+    @cached_property
+    def _seal(self) -> Seal:
+        return self._find_seal()
+
+    @cached_property
+    def _known(self) -> Known:
+        return Known(self.url, self._repository, self._seal)
 
     def new(self, revisions: Sequence[str]) -> dict[Oid, str]:
         """What commits it has we remember, if it has any tensors at all."""
@@ -92,7 +107,7 @@ class GitRemote:
 
     def _push(self, batch: Sequence[Outgoing]) -> None:
         with Quarantine(self._tmp, self._repository) as quarantine:
-            id_, text, refs = outgoing.written(quarantine.packs, batch)
+            id_, text, refs = outgoing.written(quarantine.packs, batch, self._seal)
             quarantine.push(self.url, refs, progress.relayed('Sending tensors'))
             self._known.add(id_, text)
 
@@ -114,6 +129,12 @@ class GitRemote:
             except Refused:     # an older protocol: then all that came with them
                 some = [stored for stored in needed if not store.has(stored.oid)]
                 self._take(some, _by_batch(some), store, meter)
+        if self._known.ignored() and not lacking <= there.keys():
+            raise GitModelError(
+                f'{self.label} has tensors that are not encrypted, and '
+                f'remote.{self.url}.modelKey is set',
+                f'send them anew where they are: git model push {self.url}',
+            )
 
     def _take(
         self, needed: Sequence[Stored], fetches: Iterable[list[str]], store: Store,
@@ -128,7 +149,7 @@ class GitRemote:
                 except Unsupported:
                     quarantine.fetch(self.url, names)
             arrivals.add_missing(quarantine)
-            incoming.unpack(arrivals, needed, store)
+            incoming.unpack(arrivals, needed, store, self._seal)
 
 
 def _by_blob(needed: Iterable[Stored]) -> list[list[str]]:

@@ -1,0 +1,35 @@
+"""Which storage an address is of."""
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+from git_model_driver.transfer.depot.folder import Folder
+from git_model_driver.transfer.depot.place import Place
+
+_FILE = ('file://', 'local://')
+_USER = re.compile(r'^([a-z][a-z0-9+.-]*://)[^/@]*@', re.IGNORECASE)
+
+
+def is_address(value: str) -> bool:
+    """Whether a value of ``modelStore`` says where, not how."""
+    return '://' in value or os.path.isabs(value)
+
+
+def place(value: str) -> Place:
+    """Nothing is asked or loaded before it is used."""
+    for scheme in _FILE:
+        if value.startswith(scheme):
+            return Folder(Path(os.path.abspath(unquote(value.removeprefix(scheme)))))
+    if '://' not in value:
+        return Folder(Path(value))
+    from git_model_driver.transfer.depot.storage import Storage
+
+    return Storage(value, redacted(value))
+
+
+def redacted(url: str) -> str:
+    """Without a user, a password, or what follows a "?"."""
+    return _USER.sub(r'\1', url.partition('?')[0])

@@ -1,0 +1,107 @@
+"""Files in a directory: of a share that is mounted, of a disk that is carried."""
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.store.codec.zstd import Buffer
+from git_model_driver.store.disk import fsync
+from git_model_driver.store.disk import give_name
+from git_model_driver.store.disk import write_all
+from git_model_driver.store.places import remove_abandoned
+
+_TMP = 'tmp'
+
+
+class Folder:
+    """The directory itself must be there: a share that is not mounted has none."""
+
+    is_near = True
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._swept = False
+
+    @property
+    def label(self) -> str:
+        return str(self._root)
+
+    def size(self, key: str) -> int | None:
+        with self._errors('read'):
+            try:
+                return (self._root / key).stat().st_size
+            except FileNotFoundError:
+                self._need_root()
+                return None
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        with self._errors('read'):
+            try:
+                entries = list(os.scandir(self._root / folder))
+            except FileNotFoundError:
+                self._need_root()
+                return {}
+            return {f'{folder}/{e.name}': e.stat().st_size for e in entries}
+
+    def read(self, key: str, start: int, end: int) -> bytes:
+        with self._errors('read'), open(self._root / key, 'rb', buffering=0) as file:
+            return os.pread(file.fileno(), end - start, start)
+
+    def put(self, key: str, nbytes: int, pieces: Iterable[Buffer]) -> None:
+        """Somebody else's file of that name stays."""
+        final = self._root / key
+        path = self._root / _TMP / f'{os.getpid()}-{secrets.token_hex(8)}'
+        with self._errors('write'):
+            self._need_root()
+            for folder in (path.parent, final.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._sweep(path.parent)
+        try:
+            self._write(path, pieces)
+            with self._errors('write'):
+                give_name(path, final)
+                fsync(final.parent)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _write(self, path: Path, pieces: Iterable[Buffer]) -> None:
+        with self._errors('write'):
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        try:
+            for piece in pieces:
+                with self._errors('write'):
+                    write_all(fd, piece)
+            with self._errors('write'):
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _sweep(self, folder: Path) -> None:
+        """Once: what killed processes left more than a day ago."""
+        if not self._swept:
+            self._swept = True
+            for name in os.listdir(folder):
+                remove_abandoned(folder / name)
+
+    def _need_root(self) -> None:
+        if not self._root.is_dir():
+            raise GitModelError(
+                f"there is no directory '{self._root}'",
+                f"mount it, or make it: mkdir -p '{self._root}'",
+            )
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as e:
+            raise GitModelError(
+                f"cannot {what} '{self._root}': {e.strerror}",
+                'see to the space and permissions there ("df -h", "ls -ld"), then run '
+                'the command again: what is there already is not sent again',
+            ) from e

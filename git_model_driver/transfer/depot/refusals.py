@@ -1,0 +1,116 @@
+"""What a storage says when it refuses, in our words.
+
+Libraries are many, and none is imported to look at its errors: they are told apart by
+what Python makes of them, and by the codes in them.
+"""
+from __future__ import annotations
+
+import re
+
+from git_model_driver.core.errors import GitModelError
+
+_SECRET = re.compile(
+    r'((?:key|secret|token|password|signature|sig|credential)[a-z]*["\']?\s*[=:]\s*["\']?)'
+    r'[^\s,&"\']+|(://)[^/@\s]*@', re.IGNORECASE,
+)
+_LONGEST = 300
+_CREDENTIALS = {
+    's3': 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE',
+    'gs': 'GOOGLE_APPLICATION_CREDENTIALS',
+    'az': 'AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY',
+    'sftp': 'an agent (ssh-add) or a key in ~/.ssh that the server knows',
+}
+_NO_CREDENTIALS = (
+    'nocredentials', 'partialcredentials', 'defaultcredentialserror', 'unable to '
+    'locate credentials', 'no authentication methods', 'anonymous caller',
+)
+_DENIED = (
+    'authenticationexception', 'accessdenied', 'access denied', 'forbidden',
+    'authenticationfailed', 'invalidaccesskeyid', 'signaturedoesnotmatch',
+    'access key id you provided does not exist', 'authentication failed',
+    'tokenrefresh', 'expiredtoken', 'invalid credentials', 'permission denied',
+)
+_NO_PLACE = (
+    'nosuchbucket', 'specified bucket does not exist', 'containernotfound',
+    'the specified container does not exist',
+)
+_LOST = (
+    'connection', 'timeout', 'timed out', 'endpoint', 'unreachable', 'eof', 'network',
+    'resolve', 'name or service', 'no existing session', 'socket', 'reset', 'broken',
+)
+_BUSY = (
+    'slowdown', 'slow down', 'serviceunavailable', 'internalerror', 'internal error',
+    'toomanyrequests', 'throttl', 'reduce your request rate',
+)
+_UNKNOWN_HOST = ('not found in known_hosts', 'badhostkey', 'host key')
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether it may be gone when the same is asked again."""
+    said = _said(error)
+    if _any(said, _NO_CREDENTIALS + _DENIED + _NO_PLACE + _UNKNOWN_HOST):
+        return False
+    return _any(said, _LOST + _BUSY)
+
+
+def is_no_place(error: BaseException) -> bool:
+    """Whether not only a file is lacking, but where it would be."""
+    return _any(_said(error), _NO_PLACE)
+
+
+def told(error: BaseException, label: str, scheme: str) -> GitModelError:
+    """The error for a user, with what mends it."""
+    said = _said(error)
+    if _any(said, _UNKNOWN_HOST):
+        return GitModelError(
+            f"the host of '{label}' is not one that is known here",
+            'compare its fingerprint and note it: ssh <host>',
+        )
+    if _any(said, _NO_CREDENTIALS):
+        return GitModelError(
+            f"there are no credentials for '{label}'", _credentials(scheme),
+        )
+    if _any(said, _NO_PLACE):
+        return GitModelError(
+            f"there is no bucket or container at '{label}'",
+            'make it, or mend the address: git config remote.<name>.modelStore <url>',
+        )
+    if isinstance(error, PermissionError) or _any(said, _DENIED):
+        return GitModelError(
+            f"'{label}' refuses: {_plain(error)}", _credentials(scheme),
+        )
+    if _any(said, _LOST + _BUSY):
+        return GitModelError(
+            f"'{label}' cannot be reached: {_plain(error)}",
+            'see to the network, then run the command again: what arrived is not '
+            'transferred again',
+        )
+    return GitModelError(
+        f"'{label}': {_plain(error)}",
+        'see to it there, or choose another: git config remote.<name>.modelStore <url>',
+    )
+
+
+def _credentials(scheme: str) -> str:
+    usual = _CREDENTIALS.get(scheme, 'those that its fsspec library reads')
+    return f'set the credentials in the environment: {usual}'
+
+
+def _said(error: BaseException) -> str:
+    """All that it and its causes say."""
+    found: list[str] = []
+    next_: BaseException | None = error
+    while next_ is not None and len(found) < 8:
+        found.append(f'{type(next_).__name__} {next_}')
+        next_ = next_.__cause__ or next_.__context__
+    return ' '.join(found).lower()
+
+
+def _any(said: str, words: tuple[str, ...]) -> bool:
+    return any(word in said for word in words)
+
+
+def _plain(error: BaseException) -> str:
+    """One line of what it says, without what looks like a secret."""
+    text = ' '.join(str(error).split()) or type(error).__name__
+    return _SECRET.sub(lambda m: f'{m[1] or m[2] or ""}…', text)[:_LONGEST]
