@@ -179,6 +179,15 @@ class Batch:
         pieces_ = (file.chunk_at(i, CHUNK) for i in range(count))
         return self.put_stream(file.nbytes, pieces_, file.header.form)
 
+    def adopt(self, oid: Oid, path: Path) -> None:
+        """Take a file in ``tmp`` that is that object, whole (store.incoming)."""
+        if self._known(oid):
+            path.unlink(missing_ok=True)
+            return
+        with self._errors():
+            path.chmod(self._places.file_mode)
+        self._keep(oid, path)
+
     def _carries(self, base: Oid) -> bool:
         return base in self._pending or (
             self._has(base) and can_carry(base, self._open)

@@ -1,6 +1,7 @@
 """Where a remote keeps its tensors: ``remote.<name>.modelStore``.
 
 ``git``        on the remote itself, on refs that nobody sees (transfer.gitrefs)
+``lfs``        on its Git LFS server (transfer.lfs)
 ``directory``  in the store of the repository in that directory of this machine
 ``none``       nowhere
 
@@ -21,7 +22,7 @@ from git_model_driver.transfer.directory import DirectoryRemote
 from git_model_driver.transfer.gitrefs.remote import GitRemote
 from git_model_driver.transfer.remotestore import RemoteStore
 
-GIT, DIRECTORY, NONE = 'git', 'directory', 'none'
+GIT, LFS, DIRECTORY, NONE = 'git', 'lfs', 'directory', 'none'
 
 
 class Address(NamedTuple):
@@ -74,6 +75,12 @@ def _git(where: Address, repository: Repository) -> RemoteStore:
     return GitRemote(where.name, repository)
 
 
+def _lfs(where: Address, repository: Repository) -> RemoteStore:
+    from git_model_driver.transfer.lfs.remote import LfsRemote  # few need it
+
+    return LfsRemote(where.name, where.url, where.base, repository)
+
+
 def _directory(where: Address, repository: Repository) -> RemoteStore:
     if where.directory is None:
         raise GitModelError(
@@ -85,7 +92,7 @@ def _directory(where: Address, repository: Repository) -> RemoteStore:
 
 
 _Maker = Callable[[Address, Repository], RemoteStore]
-_KINDS: dict[str, _Maker] = {GIT: _git, DIRECTORY: _directory}
+_KINDS: dict[str, _Maker] = {GIT: _git, LFS: _lfs, DIRECTORY: _directory}
 
 
 def sources(repository: Repository) -> list[RemoteStore]:

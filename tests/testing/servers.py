@@ -44,7 +44,7 @@ def _wait_for(port: int) -> None:
     raise AssertionError('the server does not answer')
 
 
-class _Backend(BaseHTTPRequestHandler):
+class Backend(BaseHTTPRequestHandler):
     """CGI (RFC 3875) as far as git http-backend needs it."""
 
     protocol_version = 'HTTP/1.0'
@@ -97,7 +97,7 @@ class _Backend(BaseHTTPRequestHandler):
 @contextmanager
 def http(folder: Path) -> Iterator[str]:
     """The repositories below a folder, at http://; anybody may push."""
-    handler = type('Handler', (_Backend,), {'root': folder})
+    handler = type('Handler', (Backend,), {'root': folder})
     server = ThreadingHTTPServer((HOST, 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
