@@ -14,7 +14,7 @@ from git_model_driver.git.run import Result
 
 _URL = re.compile(r'(?:ssh|git\+ssh|ssh\+git)://(?:([^@/]+)@)?'
                   r'(\[[^\]/]+\]|[^:/]+)(?::(\d+))?(/.*)')
-_SHORT = re.compile(r'(?:([^@/:]+)@)?(\[[^\]/]+\]|[^:/]+):(?!//)(.*)')
+_SHORT = re.compile(r'(?:([^@/:\[]+)@)?(\[[^\]/]+\]|[^:/\[]+):(?!//|:)(.*)')
 
 
 class Place(NamedTuple):
@@ -35,8 +35,11 @@ def parse(url: str) -> Place | None:
     if match is None:
         return None
     user, host, path = match.groups(default='')
-    host, _, port = host.strip('[]').partition(':') if host.count(':') == 1 else (
-        host.strip('[]'), '', '')
+    host, port = host.strip('[]'), ''
+    if '@' in host:         # [user@host:port]:path
+        user, _, host = host.partition('@')
+    if host.count(':') == 1:
+        host, _, port = host.partition(':')
     return Place(user, host, port, path)
 
 

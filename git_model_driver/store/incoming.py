@@ -16,39 +16,34 @@ from git_model_driver.core.oid import hex_of
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import write_all
 from git_model_driver.store.objectfile import CHUNK
-from git_model_driver.store.objectheader import RAW
-from git_model_driver.store.objectheader import Header
-from git_model_driver.store.objectheader import Row
-from git_model_driver.store.objectheader import pack
 from git_model_driver.store.places import Places
 
 
 class Incoming:
-    """A file in the store's ``tmp`` with the bytes that came so far, where they will
-    lie in the object: another run goes on where this one ends (Places.sweep removes
-    it after a day). ``done`` of the ``nbytes`` are there.
+    """A file in the store's ``tmp`` with the raw bytes that came so far: another run
+    goes on where this one ends (Places.sweep removes it after a day). ``done`` of the
+    ``nbytes`` are there, ``sums`` are those of the chunks that are.
     """
 
     def __init__(self, root: Path, path: Path, fd: int, oid: Oid, nbytes: int) -> None:
         self.oid = oid
         self.nbytes = nbytes
-        self.path = path
+        self._path = path
         self._fd = fd
         self._root = root
-        self._header = Header(RAW, CHUNK, nbytes)
         self._begin()
         self._read_again()
 
     def _begin(self) -> None:
         self.done = 0
         self._digest = hashlib.sha256()
-        self._sums: list[int] = []
+        self.sums: list[int] = []
         self._row = xxhash.xxh3_64()
 
     def _read_again(self) -> None:
         end = os.fstat(self._fd).st_size
         buffer = memoryview(bytearray(CHUNK))
-        offset = self._header.data_at
+        offset = 0
         while offset < end and (n := os.preadv(self._fd, [buffer], offset)):
             self._count(buffer[:n])
             offset += n
@@ -66,7 +61,7 @@ class Incoming:
         if self.done + len(data) > self.nbytes:
             raise ValueError('more bytes than the object has')
         with StoreErrors(self._root):
-            os.lseek(self._fd, self._header.data_at + self.done, os.SEEK_SET)
+            os.lseek(self._fd, self.done, os.SEEK_SET)
             write_all(self._fd, data)
         self._count(data)
 
@@ -78,28 +73,30 @@ class Incoming:
             self._row.update(part)
             self.done += len(part)
             if len(part) == room or self.done == self.nbytes:
-                self._sums.append(self._row.intdigest())
+                self.sums.append(self._row.intdigest())
                 self._row = xxhash.xxh3_64()
 
     def is_whole(self) -> bool:
-        """Whether all is there, and is what its name says; then it is an object."""
-        if self.done != self.nbytes or from_digest(self._digest.digest()) != self.oid:
-            return False
-        rows = []
-        for i, sum_ in enumerate(self._sums):
-            rows.append(Row(min(CHUNK, self.nbytes - i * CHUNK), sum_))
-        with StoreErrors(self._root):
-            os.pwrite(self._fd, pack(self._header, rows), 0)
-        return True
+        """Whether all is there, and is what its name says."""
+        return (self.done == self.nbytes
+                and from_digest(self._digest.digest()) == self.oid)
+
+    def chunks(self) -> Iterator[memoryview]:
+        for offset in range(0, self.nbytes, CHUNK):
+            yield memoryview(os.pread(self._fd, CHUNK, offset))
+
+    def remove(self) -> None:
+        """It is stored."""
+        self._path.unlink(missing_ok=True)
 
 
 @contextmanager
 def incoming(root: Path, oid: Oid, nbytes: int) -> Iterator[Incoming]:
     """One for that object; it is no other process's meanwhile."""
     places = Places(root)
-    places.folder(root / 'tmp')
     path = root / 'tmp' / f'part-{hex_of(oid)}-{nbytes}'
     with StoreErrors(root):
+        places.folder(root / 'tmp')
         fd = _open_mine(path)
         if fd is None:
             path = path.with_name(f'{path.name}-{os.getpid()}-{secrets.token_hex(4)}')

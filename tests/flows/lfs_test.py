@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -357,7 +358,6 @@ def test_what_is_cut_short_is_gone_on_with(
 def test_a_server_that_cannot_go_on_begins_anew(
     pushed: Repo, server: Lfs, tmp_path: Path,
 ) -> None:
-    server.faults['get'] = ['cut', 'cut', 'cut', 'cut', 'no range']
     pushed.git('config', '--global', 'model.concurrentTransfers', '1')
     server.always['get'] = 'no range'
     server.faults['get'] = ['cut']
@@ -493,6 +493,42 @@ def test_a_repository_cannot_send_tensors_to_files(
     assert server.counts['put'] == 5
 
 
+FAULTY = '''\
+#!{python}
+import sys
+sys.path.insert(0, {root!r})
+from tests.testing import injector
+injector.install()
+from git_model_driver.cli.main import main
+sys.exit(main())
+'''
+
+
+@pytest.mark.parametrize('at', range(2, 40, 6))
+@pytest.mark.parametrize('kind', ['full', 'kill'])
+def test_a_fetch_survives_a_full_disk_and_being_killed(
+    pushed: Repo, server: Lfs, tmp_path: Path, kind: str, at: int,
+) -> None:
+    bob = clone(pushed, server, tmp_path / 'bob', '--no-checkout')
+    program = tmp_path / 'git-model'
+    program.write_text(FAULTY.format(
+        python=sys.executable, root=str(Path(__file__).parents[2])))
+    program.chmod(0o755)
+    done = bob.run(str(program), 'fetch', code=None,
+                   env={'GIT_MODEL_FAULT': f'{kind} {at} {tmp_path / "log"}'})
+    assert 'Traceback' not in done.err
+    if kind == 'full':
+        assert done.code == 128
+        assert "warning: cannot write to the store '" in done.err
+        assert 'No space left on device' in done.err
+    server.counts.clear()
+    before = len(bob.store())
+    assert bob.git('model', 'fetch') == f'Got {5 - before} tensors.\n'
+    assert bob.git('model', 'fsck').endswith('all is well\n')
+    for left in (bob.path / '.git/model/tmp').iterdir():
+        assert kind == 'kill' and not left.name.startswith('part-')
+
+
 SSH = '''#!/bin/sh
 printf '%s\\n' "$*" >> {log}
 case "$*" in
@@ -546,10 +582,6 @@ def test_an_ssh_remote_that_refuses_is_told(
         "error: 'host' gives no access to its LFS server: no way for git\n"
         'hint: see whether you get in at all: git ls-remote\n',
     )
-
-
-def lfs_program(repo: Repo, *args: str) -> str:
-    return repo.git('lfs', *args)
 
 
 @pytest.mark.skipif(LFS, reason='git-lfs is not installed')

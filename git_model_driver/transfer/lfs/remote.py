@@ -83,8 +83,11 @@ class LfsRemote:
         return self._repository.store_root / 'remotes' / key / _MARK
 
     def _set_mark(self) -> None:
-        self._mark.parent.mkdir(parents=True, exist_ok=True)
-        self._mark.touch()
+        try:
+            self._mark.parent.mkdir(parents=True, exist_ok=True)
+            self._mark.touch()
+        except OSError:     # then the server is asked once more
+            return
 
     def lacking(self, oids: Collection[Oid]) -> set[Oid]:
         store = Store(self._repository.store_root)

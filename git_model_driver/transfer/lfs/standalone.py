@@ -117,7 +117,8 @@ class Standalone:
                     'see to it there with "git lfs fsck"', oid=oid,
                 )
             with store.batch() as batch:
-                batch.adopt(oid, file.path)
+                batch.put_incoming(file)
+            file.remove()
 
 
 def _pieces(path: Path) -> Iterator[memoryview]:

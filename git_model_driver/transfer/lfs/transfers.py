@@ -13,6 +13,7 @@ from http.client import HTTPResponse
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
+from git_model_driver.store import memory
 from git_model_driver.store.incoming import Incoming
 from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objectfile import CHUNK
@@ -28,6 +29,7 @@ from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
 
 _RANGE = re.compile(r'bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)')
+_STEP = 256 << 20
 _OCTETS = {'Content-Type': 'application/octet-stream'}
 
 
@@ -36,6 +38,7 @@ def upload(
 ) -> int:
     """Send what the server lacks; how many that was. Raises GitModelError."""
     sent = 0
+    memory.keep()
     with Progress('Sending tensors', sum(sizes.values())) as progress:
         for some in in_groups(sorted(sizes)):
             answers = server.ask({oid: sizes[oid] for oid in some})
@@ -71,9 +74,21 @@ def _send(
             partial(_pieces, oid, store, progress), action.carries_token,
         ))
         if 'verify' in actions:
-            server.verify(actions['verify'], oid, size)
+            _verify(server, actions['verify'], oid, size)
 
     _in_time(server, oid, size, answers[oid], 'upload', put)
+
+
+def _verify(server: Server, action: Action, oid: Oid, size: int) -> None:
+    """Raises GitModelError where the server does not accept what it got; Refused only
+    where the token is too old, so that it is asked whether it has the object now.
+    """
+    try:
+        server.verify(action, oid, size)
+    except Refused as e:
+        if e.code == 401:
+            raise
+        raise GitModelError(e.message, *e.hints) from None
 
 
 def _length(headers: Mapping[str, str], size: int) -> dict[str, str]:
@@ -126,6 +141,7 @@ def download(
     came in part is gone on with the next time.
     """
     refused, got = None, False
+    memory.keep()
     with Progress('Receiving tensors', sum(sizes.values())) as progress:
         for some in in_groups(sorted(sizes)):
             try:
@@ -136,7 +152,8 @@ def download(
                 refused = e         # some say so when none of these is there
                 continue
             there = {o: a for o, a in answers.items() if 'download' in a.actions}
-            _receive_all(server, there, sizes, store, progress)
+            for step in _steps(there, sizes):
+                _receive_all(server, step, sizes, store, progress)
             got = got or bool(there)
     if refused and not got:
         raise refused
@@ -147,20 +164,41 @@ def _receive_all(
     server: Server, answers: Mapping[Oid, Answer], sizes: Mapping[Oid, int],
     store: Store, progress: Progress,
 ) -> None:
-    whole: list[Incoming] = []
+    failure: GitModelError | None = None
+    stored: list[Incoming] = []
     with ExitStack() as stack:
-        def receive(oid: Oid) -> None:
-            size = sizes[oid] or answers[oid].size
-            file = stack.enter_context(incoming(store.root, oid, size))
-            _receive(server, file, answers[oid], progress)
-            whole.append(file)
+        with store.batch() as batch:
+            def receive(oid: Oid) -> None:
+                size = sizes[oid] or answers[oid].size
+                file = stack.enter_context(incoming(store.root, oid, size))
+                _receive(server, file, answers[oid], progress)
+                batch.put_incoming(file)
+                stored.append(file)
 
-        try:
-            workers.each(receive, answers)
-        finally:
-            with store.batch() as batch:
-                for file in whole:
-                    batch.adopt(file.oid, file.path)
+            try:
+                workers.each(receive, answers)
+            except GitModelError as e:      # what is whole is kept all the same
+                failure = e
+        for file in stored:
+            file.remove()
+    if failure is not None:
+        raise failure
+
+
+def _steps(
+    answers: Mapping[Oid, Answer], sizes: Mapping[Oid, int],
+) -> Iterator[dict[Oid, Answer]]:
+    """So much at a time as may lie around twice, as it came and as it is stored."""
+    step: dict[Oid, Answer] = {}
+    nbytes = 0
+    for oid, answer in answers.items():
+        if step and nbytes + sizes[oid] > _STEP:
+            yield step
+            step, nbytes = {}, 0
+        step[oid] = answer
+        nbytes += sizes[oid]
+    if step:
+        yield step
 
 
 def _receive(
