@@ -2,7 +2,8 @@
 
 git push does so by itself, through the pre-push hook; this is for what was pushed
 without it. Where a remote keeps tensors, remote.<name>.modelStore says: "git" (on the
-remote itself), "directory" (in the repository in that directory of this machine).
+remote itself), "lfs" (on its Git LFS server), "directory" (in the repository in that
+directory of this machine).
 """
 from __future__ import annotations
 
