@@ -2,10 +2,11 @@
 
 git push does so by itself, through the pre-push hook; this is for what was pushed
 without it. Where a remote keeps tensors, remote.<name>.modelStore says: "git" (on the
-remote itself), "directory" (in the repository in that directory of this machine), or
-an address: a path from "/" or s3://, gs://, az://, abfs://, sftp:// with a bucket and
-a prefix, whose credentials are those of the environment. Where remote.<name>.modelKey
-names a file with 64 hexadecimal digits, or env:NAME, they are encrypted there.
+remote itself), "lfs" (on its Git LFS server), "directory" (in the repository in that
+directory of this machine), or an address: a path from "/" or s3://, gs://, az://,
+abfs://, sftp:// with a bucket and a prefix, whose credentials are those of the
+environment. Where remote.<name>.modelKey names a file with 64 hexadecimal digits, or
+env:NAME, they are encrypted there.
 """
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ from git_model_driver.store.encoder import Encoder
 from git_model_driver.store.encoder import Open
 from git_model_driver.store.encoder import can_carry
 from git_model_driver.store.encoder import encoder
+from git_model_driver.store.incoming import Incoming
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objectheader import checksum
@@ -182,6 +183,13 @@ class Batch:
         count = -(-file.nbytes // CHUNK)
         pieces_ = (file.chunk_at(i, CHUNK) for i in range(count))
         return self.put_stream(file.nbytes, pieces_, file.header.form)
+
+    def put_incoming(self, file: Incoming) -> None:
+        """Store what has arrived whole, and was compared with its name."""
+        if not self._known(file.oid):
+            coder = self._encoder(file.nbytes, None, None)
+            chunks = _checked(file.chunks(), file.sums, file.oid)
+            self._keep(file.oid, self._write(file.nbytes, chunks, coder, file.sums))
 
     def _carries(self, base: Oid) -> bool:
         return base in self._pending or (

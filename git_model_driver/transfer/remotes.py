@@ -1,6 +1,7 @@
 """Where a remote keeps its tensors: ``remote.<name>.modelStore``.
 
 ``git``        on the remote itself, on refs that nobody sees (transfer.gitrefs)
+``lfs``        on its Git LFS server (transfer.lfs)
 ``directory``  in the store of the repository in that directory of this machine
 <address>      in a directory or in object storage (transfer.depot): a path from "/",
                file://, s3://, gs://, az://, abfs://, sftp://, memory://
@@ -30,7 +31,7 @@ from git_model_driver.transfer.directory import DirectoryRemote
 from git_model_driver.transfer.gitrefs.remote import GitRemote
 from git_model_driver.transfer.remotestore import RemoteStore
 
-GIT, DIRECTORY, NONE = 'git', 'directory', 'none'
+GIT, LFS, DIRECTORY, NONE = 'git', 'lfs', 'directory', 'none'
 _URLS = r'^remote\..*\.(push)?url$'
 _SEALED = (GIT,)            # and what is kept at an address
 
@@ -130,6 +131,12 @@ def _depot(where: Address, url: str, repository: Repository) -> RemoteStore:
     return Depot(where.name, url, repository, partial(keys.seal_of, where.name))
 
 
+def _lfs(where: Address, repository: Repository) -> RemoteStore:
+    from git_model_driver.transfer.lfs.remote import LfsRemote  # few need it
+
+    return LfsRemote(where.name, where.url, where.base, repository)
+
+
 def _directory(where: Address, repository: Repository) -> RemoteStore:
     if where.directory is None:
         raise GitModelError(
@@ -141,7 +148,7 @@ def _directory(where: Address, repository: Repository) -> RemoteStore:
 
 
 _Maker = Callable[[Address, Repository], RemoteStore]
-_KINDS: dict[str, _Maker] = {GIT: _git, DIRECTORY: _directory}
+_KINDS: dict[str, _Maker] = {GIT: _git, LFS: _lfs, DIRECTORY: _directory}
 
 
 def sources(repository: Repository) -> list[RemoteStore]:

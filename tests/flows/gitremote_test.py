@@ -236,7 +236,7 @@ def test_a_bad_kind_is_told(told: Repo, here: str) -> None:
     done = told.run('git', 'push', '-q', 'origin', 'main', code=1)
     assert done.err.startswith(
         "error: remote.origin.modelStore is 'tape', which is no kind of store\n"
-        'hint: choose one of git, directory, none, or an address: '
+        'hint: choose one of git, lfs, directory, none, or an address: '
         'git config remote.origin.modelStore ',
     )
 

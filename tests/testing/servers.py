@@ -57,7 +57,7 @@ def _basic(password: str) -> str:
     return 'Basic ' + base64.b64encode(f'ann:{password}'.encode()).decode()
 
 
-class _Backend(BaseHTTPRequestHandler):
+class Backend(BaseHTTPRequestHandler):
     """CGI (RFC 3875) as far as git http-backend needs it."""
 
     protocol_version = 'HTTP/1.0'
@@ -127,7 +127,7 @@ class _Backend(BaseHTTPRequestHandler):
 @contextmanager
 def http(folder: Path, faults: Faults | None = None) -> Iterator[str]:
     """The repositories below a folder, at http://; anybody may push."""
-    handler = type('Handler', (_Backend,), {
+    handler = type('Handler', (Backend,), {
         'root': folder, 'faults': faults or Faults(),
     })
     server = ThreadingHTTPServer((HOST, 0), handler)
