@@ -1,0 +1,291 @@
+"""A whole migration: nothing is changed before everything is known to be there.
+
+New objects come first, then all refs in one step, then index and worktree. Cut short
+before the refs, there is nothing but objects that nobody needs.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import ExitStack
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import UsageError
+from git_model_driver.git import checkouts
+from git_model_driver.git import filtering
+from git_model_driver.git import history
+from git_model_driver.git import refs
+from git_model_driver.git import run
+from git_model_driver.git import settings
+from git_model_driver.git.newobjects import Named
+from git_model_driver.git.newobjects import Packed
+from git_model_driver.git.newobjects import Sink
+from git_model_driver.git.objects import BlobWriter
+from git_model_driver.git.objects import Objects
+from git_model_driver.git.refs import Change
+from git_model_driver.git.refs import Ref
+from git_model_driver.git.repository import Repository
+from git_model_driver.store.lock import locked
+from git_model_driver.store.objects import Store
+from git_model_driver.store.places import Places
+from git_model_driver.upkeep.migrate import backup
+from git_model_driver.upkeep.migrate import exporting
+from git_model_driver.upkeep.migrate import importing
+from git_model_driver.upkeep.migrate import plan as plans
+from git_model_driver.upkeep.migrate.backup import Backup
+from git_model_driver.upkeep.migrate.commits import Commits
+from git_model_driver.upkeep.migrate.commits import Known
+from git_model_driver.upkeep.migrate.commits import survey
+from git_model_driver.upkeep.migrate.content import Contents
+from git_model_driver.upkeep.migrate.exporting import Exporter
+from git_model_driver.upkeep.migrate.importing import Importer
+from git_model_driver.upkeep.migrate.kinds import Kinds
+from git_model_driver.upkeep.migrate.plan import LFS
+from git_model_driver.upkeep.migrate.plan import MODEL
+from git_model_driver.upkeep.migrate.plan import NONE
+from git_model_driver.upkeep.migrate.plan import Pattern
+from git_model_driver.upkeep.migrate.plan import Plan
+from git_model_driver.upkeep.migrate.pointers import Media
+from git_model_driver.upkeep.migrate.trees import File
+from git_model_driver.upkeep.migrate.trees import Trees
+
+Show = Callable[[str, int, int], None]
+
+
+class Options(NamedTuple):
+    """What was asked for."""
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    everything: bool = False
+    branches: Sequence[str] = ()
+    to: bytes = MODEL           # the filter that is to have the files
+    bundle: bool = True
+    force: bool = False
+
+
+class Outcome(NamedTuple):
+    """What was done. ``undo`` is a command; ``left`` says which refs are as before."""
+
+    total: int
+    rewritten: int
+    versions: int
+    nbytes: int
+    changes: Sequence[Change] = ()
+    signatures: int = 0
+    tag_signatures: int = 0
+    damaged: int = 0
+    bundle: str = ''
+    undo: str = ''
+    left: Sequence[str] = ()
+
+
+def tips_of(options: Options) -> list[Ref]:
+    """The refs that are looked at. Raises UsageError."""
+    if options.everything and options.branches:
+        raise UsageError('--everything and branches were given', 'leave one out')
+    if options.everything:
+        found = refs.listed('refs/heads/', 'refs/tags/')
+        head = [refs.head()] if _is_detached() else []
+        return [ref for ref in [*found, *head] if _reaches_commits(ref)]
+    if options.branches:
+        return [refs.named(name) for name in dict.fromkeys(options.branches)]
+    return [refs.head()]
+
+
+def _is_detached() -> bool:
+    return run.attempt('symbolic-ref', '--quiet', 'HEAD').code != 0
+
+
+def _reaches_commits(ref: Ref) -> bool:
+    peeled = run.attempt('rev-parse', '--verify', '--quiet', f'{ref.oid}^{{commit}}')
+    return ref.kind == 'commit' or (ref.kind == 'tag' and peeled.code == 0)
+
+
+def patterns_of(options: Options, tips: Sequence[Ref], objects: Objects,
+                filters: Sequence[bytes] = (MODEL,)) -> list[Pattern]:
+    """Those that were given; else the usual ones, and those listed in the tips."""
+    if options.include:
+        return plans.given(options.include)
+    found = {p.text: p for p in plans.usual()}
+    for tip in tips:
+        name = f'{tip.oid}:{os.fsdecode(filtering.NAME)}'
+        if run.attempt('cat-file', '-e', name).code == 0:
+            for p in plans.listed(objects.read(name)[1], filters):
+                found.setdefault(p.text, p)
+    return list(found.values())
+
+
+def ignores_case() -> bool:
+    return run.attempt('config', '--type=bool', '--get', 'core.ignorecase').out.strip(
+    ) == b'true'
+
+
+def migrate(
+    repository: Repository, store: Store, options: Options, show: Show,
+) -> Outcome:
+    """Rewrite history. Raises GitModelError, mostly before anything is changed."""
+    backup.refuse_pending(repository)
+    checkouts.refuse_unfinished(repository)
+    if repository.top is not None:
+        checkouts.refuse_dirty(repository.top)
+    checkouts.refuse_incomplete()
+    tips = tips_of(options)
+    checkouts.refuse_elsewhere(repository, [tip.name for tip in tips])
+    backup.refuse_second(options.force)
+    Places(store.root).folder(store.root)
+    with locked(store.root), Objects() as objects:
+        plan = _plan(options, tips, objects)
+        return _Migration(repository, store, options, plan, objects, show).run(tips)
+
+
+def _plan(options: Options, tips: Sequence[Ref], objects: Objects) -> Plan:
+    is_import = options.to == MODEL
+    patterns = []
+    if is_import or options.include:
+        patterns = patterns_of(options, tips, objects)
+    excluded = plans.given(options.exclude)
+    exact = bool(options.include)
+    return Plan(LFS if is_import else MODEL, options.to, patterns, excluded, exact)
+
+
+class _Migration:
+    """One, with what all its steps need."""
+
+    def __init__(
+        self, repository: Repository, store: Store, options: Options, plan: Plan,
+        objects: Objects, show: Show,
+    ) -> None:
+        self._repository = repository
+        self._store = store
+        self._options = options
+        self._plan = plan
+        self._objects = objects
+        self._show = show
+        self._kinds = Kinds(objects)
+        self._media = Media(repository)
+        self._fold = ignores_case()
+
+    def run(self, tips: Sequence[Ref]) -> Outcome:
+        listed = history.commits(tip.oid for tip in tips)
+        wanted: dict[str, bytes] = {}
+
+        def note(file: File) -> str:
+            wanted.setdefault(file.oid, file.path)
+            return file.oid
+
+        first = Trees(self._objects, self._plan, Named(), note, self._fold)
+        known = survey(listed, self._objects, first, self._plan, self._meter('Looking'))
+        if not self._changes_anything(known, first, wanted):
+            return Outcome(len(listed), 0, 0, 0)
+        self._refuse_without_filter()
+        damaged = self._refuse_missing(wanted)
+        head = refs.head()
+        is_checked_out = self._repository.top is not None and (
+            head.name in {tip.name for tip in tips}
+        )
+        if is_checked_out:
+            self._refuse_untracked(head)
+        kept = Backup(self._repository, is_checked_out)
+        kept.keep([tip.name for tip in tips], self._options.bundle)
+        with self._converter() as (converter, sink):
+            trees = Trees(
+                self._objects, self._plan, sink, converter.convert, self._fold,
+            )
+            commits = Commits(self._objects, trees, sink)
+            commits.rewrite(known, self._meter('Rewriting'))
+            changes = [
+                Change(tip.name, tip.oid, new) for tip in tips
+                if (new := commits.of_ref(tip)) != tip.oid
+            ]
+        if not changes:
+            kept.drop()
+            return Outcome(len(listed), 0, 0, 0)
+        kept.change_refs(changes, f'git model migrate to {self._options.to.decode()}')
+        self._bring(head, changes)
+        kept.done()
+        return Outcome(
+            len(listed), commits.rewritten, converter.versions, converter.nbytes,
+            changes, commits.signatures, commits.tag_signatures, damaged,
+            str(kept.bundle) if self._options.bundle else '', kept.undo,
+            backup.left_behind(change.name for change in changes),
+        )
+
+    def _meter(self, what: str) -> Callable[[int, int], None]:
+        return lambda done, all_: self._show(f'{what} at commits', done, all_)
+
+    def _changes_anything(
+        self, known: dict[str, Known], trees: Trees, wanted: dict[str, bytes],
+    ) -> bool:
+        self._kinds.learn(wanted)
+        kinds = ('raw', 'pointer') if self._plan.is_import else ('manifest',)
+        if any(self._kinds.of(blob) in kinds for blob in wanted):
+            return True
+        return any(trees.rewritten(c.tree, c.active) != c.tree for c in known.values())
+
+    def _refuse_missing(self, wanted: dict[str, bytes]) -> int:
+        if self._plan.is_import:
+            importing.refuse_missing(wanted, self._kinds, self._media)
+            return 0
+        return exporting.refuse_missing(
+            wanted, self._objects, self._kinds, self._store,
+        )
+
+    def _refuse_without_filter(self) -> None:
+        """What is checked out must be seen as what it will be."""
+        if self._repository.top is None:
+            return
+        if self._plan.is_import and not settings.in_force('filter.model.process'):
+            raise GitModelError(
+                'the filter is not set up here',
+                'set it up with "git model install --local"',
+            )
+        if self._options.to == LFS and not settings.in_force('filter.lfs.clean'):
+            raise GitModelError(
+                'Git LFS is not set up here',
+                'set it up with "git lfs install --local"',
+            )
+
+    def _refuse_untracked(self, head: Ref) -> None:
+        name = os.fsdecode(filtering.NAME)
+        top = self._repository.top
+        if top is None or not os.path.lexists(top / name):
+            return
+        if run.attempt('cat-file', '-e', f'{head.oid}:{name}').code:
+            raise GitModelError(
+                f"'{name}' is not committed, and would be overwritten",
+                f'commit it with "git add {name} && git commit"',
+            )
+
+    @contextmanager
+    def _converter(self) -> Iterator[tuple[Importer | Exporter, Sink]]:
+        store, kinds = self._store, self._kinds
+        with ExitStack() as stack:
+            sink = stack.enter_context(Packed(self._repository))
+            if self._plan.is_import:
+                contents = Contents(self._objects, kinds, store, self._media)
+                stack.enter_context(contents)
+                yield Importer(contents, kinds, store, sink), sink
+                return
+            is_lfs = self._options.to == LFS
+            folder = (self._media.root if is_lfs else store.root) / 'tmp'
+            folder.mkdir(parents=True, exist_ok=True)
+            blobs = stack.enter_context(BlobWriter(self._repository, folder))
+            media = self._media if is_lfs else None
+            yield Exporter(
+                self._objects, kinds, store, sink, blobs, folder, media,
+            ), sink
+
+    def _bring(self, head: Ref, changes: Sequence[Change]) -> None:
+        """Bring what is checked out to where it is now."""
+        for change in changes:
+            if change.name == head.name and self._repository.top is not None:
+                assert change.old and change.new
+                checkouts.bring(self._repository.top, change.old, change.new)
+
+
+TO = {'git': NONE, 'lfs': LFS}
