@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,7 @@ from git_model_driver.git.repository import Repository
 
 _HEAD = re.compile(rb'[0-9a-f]{40,64} (blob|tree|commit|tag) ([0-9]+)\n')
 _PIECE = 1 << 20
+_ASKED = 50        # names that any pipe holds, while git waits for us to read
 # From this size on git streams a blob, unless it is stored as a difference.
 _STREAMED = ('-c', 'core.bigFileThreshold=1m')
 _DURABLE = ('-c', 'core.fsync=all', '-c', 'core.fsyncObjectFiles=true')
@@ -42,7 +44,19 @@ class Objects:
 
     def read(self, name: str) -> tuple[str, bytes]:
         """Kind and bytes. Raises GitError for one that is not there."""
-        kind, size, out = self._asked(name)
+        self._ask([name])
+        return self._answer(name)
+
+    def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
+        """The bytes of each; all are to be taken before anything else is read."""
+        for start in range(0, len(names), _ASKED):
+            some = names[start:start + _ASKED]
+            self._ask(some)
+            for name in some:
+                yield self._answer(name)[1]
+
+    def _answer(self, name: str) -> tuple[str, bytes]:
+        kind, size, out = self._begun(name)
         data = out.read(size + 1)
         if len(data) != size + 1:
             raise _cut_short(name)
@@ -50,7 +64,8 @@ class Objects:
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """The bytes, a piece at a time; all are to be taken."""
-        _, left, out = self._asked(name)
+        self._ask([name])
+        _, left, out = self._begun(name)
         while left:
             piece = out.read(min(_PIECE, left))
             if not piece:
@@ -59,15 +74,18 @@ class Objects:
             yield piece
         out.read(1)
 
-    def _asked(self, name: str) -> tuple[str, int, IO[bytes]]:
+    def _ask(self, names: Sequence[str]) -> None:
         if self._batch is None:
             self._batch = subprocess.Popen(
                 ('git', *_STREAMED, 'cat-file', '--batch'), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 16,
             )
-        assert self._batch.stdin and self._batch.stdout
-        self._batch.stdin.write(name.encode() + b'\n')
+        assert self._batch.stdin
+        self._batch.stdin.write(''.join(f'{name}\n' for name in names).encode())
         self._batch.stdin.flush()
+
+    def _begun(self, name: str) -> tuple[str, int, IO[bytes]]:
+        assert self._batch and self._batch.stdout
         head = _HEAD.fullmatch(self._batch.stdout.readline())
         if head is None:
             raise GitError(

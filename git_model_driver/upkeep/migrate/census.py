@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.git import history
-from git_model_driver.git import raw
 from git_model_driver.git.newobjects import Named
 from git_model_driver.git.objects import Objects
 from git_model_driver.upkeep.migrate import plan as plans
@@ -16,8 +15,9 @@ from git_model_driver.upkeep.migrate.kinds import MANIFEST
 from git_model_driver.upkeep.migrate.kinds import NOTHING
 from git_model_driver.upkeep.migrate.kinds import POINTER
 from git_model_driver.upkeep.migrate.kinds import Kinds
+from git_model_driver.upkeep.migrate.listings import Listings
+from git_model_driver.upkeep.migrate.listings import commits
 from git_model_driver.upkeep.migrate.migrate import Options
-from git_model_driver.upkeep.migrate.migrate import ignores_case
 from git_model_driver.upkeep.migrate.migrate import patterns_of
 from git_model_driver.upkeep.migrate.migrate import tips_of
 from git_model_driver.upkeep.migrate.plan import LFS
@@ -50,13 +50,12 @@ def census(options: Options) -> list[Row]:
         patterns = patterns_of(options, tips, objects, (MODEL, LFS))
         excluded = plans.given(options.exclude)
         plan = Plan(LFS, MODEL, patterns, excluded, True)
-        trees = Trees(
-            objects, plan, Named(), lambda file: file.oid, ignores_case(),
-        )
+        listings = Listings(objects)
+        trees = Trees(objects, listings, plan, Named(), lambda file: file.oid)
         files: dict[int, set[tuple[bytes, str]]] = defaultdict(set)
-        for oid in history.commits(tip.oid for tip in tips):
-            tree = raw.commit(objects.read(oid)[1], oid).tree
-            for path, blob in trees.files(tree):
+        oids = history.commits(tip.oid for tip in tips)
+        for _, commit in commits(oids, objects, listings):
+            for path, blob in trees.files(commit.tree):
                 if any(p.glob.matches(path) for p in excluded):
                     continue
                 for number, p in enumerate(patterns):

@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from git_model_driver.git import raw
 from git_model_driver.git.newobjects import Sink
@@ -11,6 +9,8 @@ from git_model_driver.git.objects import Objects
 from git_model_driver.git.packs import COMMIT
 from git_model_driver.git.packs import TAG
 from git_model_driver.git.refs import Ref
+from git_model_driver.upkeep.migrate import listings as listings_
+from git_model_driver.upkeep.migrate.listings import Listings
 from git_model_driver.upkeep.migrate.plan import Active
 from git_model_driver.upkeep.migrate.plan import Plan
 from git_model_driver.upkeep.migrate.trees import NOTHING
@@ -19,41 +19,39 @@ from git_model_driver.upkeep.migrate.trees import Trees
 Show = Callable[[int, int], None]
 
 
-class Known(NamedTuple):
-    """What a commit is made of, and the patterns that count in it."""
-
-    tree: str
-    parents: tuple[str, ...]
-    active: Active
-
-
 def survey(
-    listed: Sequence[str], objects: Objects, trees: Trees, plan: Plan, show: Show,
-) -> dict[str, Known]:
-    """All commits, parents first. A pattern that counts in one does in all later ones.
+    listed: list[str], objects: Objects, listings: Listings, trees: Trees, plan: Plan,
+    show: Show,
+) -> tuple[dict[str, Active], bool]:
+    """The patterns that count in each commit, and whether any tree is another one.
+
+    What counts in one commit does in all later ones.
     """
-    found: dict[str, Known] = {}
+    found: dict[str, Active] = {}
+    is_other = False
     same: dict[Active, Active] = {}
-    for done, oid in enumerate(listed, 1):
-        commit = raw.commit(objects.read(oid)[1], oid)
+    in_order = listings_.commits(listed, objects, listings)
+    for done, (oid, commit) in enumerate(in_order, 1):
         active = trees.active_in(commit.tree)
         for parent in commit.parents:
             if parent in found:
-                active |= found[parent].active
+                active |= found[parent]
         active = plan.settled(active)
-        active = same.setdefault(active, active)
-        trees.rewritten(commit.tree, active)
-        found[oid] = Known(commit.tree, commit.parents, active)
+        active = found[oid] = same.setdefault(active, active)
+        is_other |= trees.rewritten(commit.tree, active) != commit.tree
         show(done, len(listed))
     plan.refuse_foreign(frozenset().union(*same) if same else NOTHING)
-    return found
+    return found, is_other
 
 
 class Commits:
     """Writes commits and tags anew; counts what was lost."""
 
-    def __init__(self, objects: Objects, trees: Trees, sink: Sink) -> None:
+    def __init__(
+        self, objects: Objects, listings: Listings, trees: Trees, sink: Sink,
+    ) -> None:
         self._objects = objects
+        self._listings = listings
         self._trees = trees
         self._sink = sink
         self.new: dict[str, str] = {}       # of all that were looked at
@@ -65,14 +63,14 @@ class Commits:
     def rewritten(self) -> int:
         return sum(old != new for old, new in self.new.items())
 
-    def rewrite(self, known: dict[str, Known], show: Show) -> None:
-        for done, (oid, commit) in enumerate(known.items(), 1):
-            tree = self._trees.rewritten(commit.tree, commit.active)
+    def rewrite(self, known: dict[str, Active], show: Show) -> None:
+        in_order = listings_.commits(list(known), self._objects, self._listings)
+        for done, (oid, commit) in enumerate(in_order, 1):
+            tree = self._trees.rewritten(commit.tree, known[oid])
             parents = tuple(self.new.get(p, p) for p in commit.parents)
             self.new[oid] = oid
             if (tree, parents) != (commit.tree, commit.parents):
-                old = raw.commit(self._objects.read(oid)[1], oid)
-                data, lost = old.rewritten(tree, parents)
+                data, lost = commit.rewritten(tree, parents)
                 self.new[oid] = self._sink.add(COMMIT, data)
                 self.signatures += lost > 0
             show(done, len(known))

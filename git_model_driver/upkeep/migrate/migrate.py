@@ -38,18 +38,23 @@ from git_model_driver.upkeep.migrate import importing
 from git_model_driver.upkeep.migrate import plan as plans
 from git_model_driver.upkeep.migrate.backup import Backup
 from git_model_driver.upkeep.migrate.commits import Commits
-from git_model_driver.upkeep.migrate.commits import Known
 from git_model_driver.upkeep.migrate.commits import survey
 from git_model_driver.upkeep.migrate.content import Contents
 from git_model_driver.upkeep.migrate.exporting import Exporter
 from git_model_driver.upkeep.migrate.importing import Importer
+from git_model_driver.upkeep.migrate.kinds import MANIFEST
+from git_model_driver.upkeep.migrate.kinds import POINTER
+from git_model_driver.upkeep.migrate.kinds import RAW
 from git_model_driver.upkeep.migrate.kinds import Kinds
+from git_model_driver.upkeep.migrate.listings import Listings
 from git_model_driver.upkeep.migrate.plan import LFS
 from git_model_driver.upkeep.migrate.plan import MODEL
 from git_model_driver.upkeep.migrate.plan import NONE
+from git_model_driver.upkeep.migrate.plan import Active
 from git_model_driver.upkeep.migrate.plan import Pattern
 from git_model_driver.upkeep.migrate.plan import Plan
 from git_model_driver.upkeep.migrate.pointers import Media
+from git_model_driver.upkeep.migrate.trees import Convert
 from git_model_driver.upkeep.migrate.trees import File
 from git_model_driver.upkeep.migrate.trees import Trees
 
@@ -166,6 +171,7 @@ class _Migration:
         self._plan = plan
         self._objects = objects
         self._show = show
+        self._listings = Listings(objects)
         self._kinds = Kinds(objects)
         self._media = Media(repository)
         self._fold = ignores_case()
@@ -178,9 +184,8 @@ class _Migration:
             wanted.setdefault(file.oid, file.path)
             return file.oid
 
-        first = Trees(self._objects, self._plan, Named(), note, self._fold)
-        known = survey(listed, self._objects, first, self._plan, self._meter('Looking'))
-        if not self._changes_anything(known, first, wanted):
+        known, is_other = self._survey(listed, note)
+        if not is_other and not self._converts_any(wanted):
             return Outcome(len(listed), 0, 0, 0)
         self._refuse_without_filter()
         damaged = self._refuse_missing(wanted)
@@ -193,10 +198,8 @@ class _Migration:
         kept = Backup(self._repository, is_checked_out)
         kept.keep([tip.name for tip in tips], self._options.bundle)
         with self._converter() as (converter, sink):
-            trees = Trees(
-                self._objects, self._plan, sink, converter.convert, self._fold,
-            )
-            commits = Commits(self._objects, trees, sink)
+            trees = self._trees(sink, converter.convert)
+            commits = Commits(self._objects, self._listings, trees, sink)
             commits.rewrite(known, self._meter('Rewriting'))
             changes = [
                 Change(tip.name, tip.oid, new) for tip in tips
@@ -218,14 +221,23 @@ class _Migration:
     def _meter(self, what: str) -> Callable[[int, int], None]:
         return lambda done, all_: self._show(f'{what} at commits', done, all_)
 
-    def _changes_anything(
-        self, known: dict[str, Known], trees: Trees, wanted: dict[str, bytes],
-    ) -> bool:
+    def _trees(self, sink: Sink, convert: Convert) -> Trees:
+        return Trees(
+            self._objects, self._listings, self._plan, sink, convert, self._fold,
+        )
+
+    def _survey(
+        self, listed: list[str], note: Convert,
+    ) -> tuple[dict[str, Active], bool]:
+        return survey(
+            listed, self._objects, self._listings, self._trees(Named(), note),
+            self._plan, self._meter('Looking'),
+        )
+
+    def _converts_any(self, wanted: dict[str, bytes]) -> bool:
         self._kinds.learn(wanted)
-        kinds = ('raw', 'pointer') if self._plan.is_import else ('manifest',)
-        if any(self._kinds.of(blob) in kinds for blob in wanted):
-            return True
-        return any(trees.rewritten(c.tree, c.active) != c.tree for c in known.values())
+        kinds = (RAW, POINTER) if self._plan.is_import else (MANIFEST,)
+        return any(self._kinds.of(blob) in kinds for blob in wanted)
 
     def _refuse_missing(self, wanted: dict[str, bytes]) -> int:
         if self._plan.is_import:

@@ -36,6 +36,8 @@ _TEXT = re.compile(rb'(?<![^ \t\r])-text(?![^ \t\r])')
 # Anything may have that name: it counts beside the data of a checkpoint only.
 _COMPANION, _OF = b'*.index', b'*.data-?????-of-?????'
 
+_MOST_KNOWN = 1 << 17
+
 Active = frozenset[int]
 
 
@@ -103,6 +105,7 @@ class Plan:
     excluded: list[Pattern]
     exact: bool
     foreign: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    _known: dict[bytes, Sequence[int]] = field(default_factory=dict)
 
     @property
     def is_import(self) -> bool:
@@ -110,7 +113,7 @@ class Plan:
 
     def activated(self, path: bytes, rules: Rules) -> Iterable[int]:
         """The patterns whose line a file calls for, and the exclusions."""
-        matching = [i for i, p in enumerate(self.patterns) if p.glob.matches(path)]
+        matching = self._matching(path)
         if not matching:
             return
         now = rules.filter_of(path)
@@ -127,7 +130,17 @@ class Plan:
         elif now != MODEL:
             self._note_foreign(matching, path, now, ())
 
-    def _note_foreign(self, matching: list[int], path: bytes, now: bytes,
+    def _matching(self, path: bytes) -> Sequence[int]:
+        found = self._known.get(path)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[path] = tuple(
+                i for i, p in enumerate(self.patterns) if p.glob.matches(path)
+            )
+        return found
+
+    def _note_foreign(self, matching: Sequence[int], path: bytes, now: bytes,
                       harmless: Sequence[bytes]) -> None:
         if now not in (LFS, MODEL, *harmless):
             for i in matching:
@@ -166,7 +179,7 @@ class Plan:
             return False
         if any(p.glob.matches(path) for p in self.excluded):
             return False
-        return not self.exact or any(p.glob.matches(path) for p in self.patterns)
+        return not self.exact or bool(self._matching(path))
 
     def edited(self, text: bytes, folder: bytes, active: Active) -> bytes:
         """A folder's .gitattributes as they are to be."""

@@ -15,6 +15,7 @@ from git_model_driver.git.objects import Objects
 from git_model_driver.git.packs import BLOB
 from git_model_driver.git.packs import TREE
 from git_model_driver.git.raw import Entry
+from git_model_driver.upkeep.migrate.listings import Listings
 from git_model_driver.upkeep.migrate.plan import Active
 from git_model_driver.upkeep.migrate.plan import Plan
 
@@ -40,10 +41,11 @@ class Trees:
     """
 
     def __init__(
-        self, objects: Objects, plan: Plan, sink: Sink, convert: Convert,
-        fold: bool = False,
+        self, objects: Objects, listings: Listings, plan: Plan, sink: Sink,
+        convert: Convert, fold: bool = False,
     ) -> None:
         self._objects = objects
+        self._listings = listings
         self._plan = plan
         self._sink = sink
         self._convert = convert
@@ -71,20 +73,17 @@ class Trees:
         key = (tree, folder), self._none
         if key not in self._active:
             self._active[key] = NOTHING
-            for entry in self._entries(tree):
+            for entry in self._listings.of(tree):
                 if entry.is_folder:
                     yield from self._files(entry.oid, folder + entry.name + b'/')
                 elif entry.is_file:
                     yield folder + entry.name, entry.oid
 
-    def _entries(self, tree: str) -> list[Entry]:
-        return raw.entries(self._objects.read(tree)[1], len(tree) // 2)
-
     def _active_below(self, tree: str, folder: bytes, above: Rules) -> Active:
         key = (tree, folder), above
         found = self._active.get(key)
         if found is None:
-            listed = self._entries(tree)
+            listed = self._listings.of(tree)
             rules = self._with(above, folder, self._text(listed, folder))
             active: set[int] = set()
             for entry in listed:
@@ -119,7 +118,7 @@ class Trees:
         key = (tree, folder), *above, active
         new = self._new.get(key)
         if new is None:
-            listed = self._entries(tree)
+            listed = self._listings.of(tree)
             changed = self._changed(listed, folder, above, active)
             new = tree
             if changed != listed:
