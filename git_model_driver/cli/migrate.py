@@ -38,8 +38,9 @@ from git_model_driver.upkeep.migrate import census
 from git_model_driver.upkeep.migrate import migrate
 from git_model_driver.upkeep.migrate.census import Count
 from git_model_driver.upkeep.migrate.census import Row
-from git_model_driver.upkeep.migrate.migrate import Options
 from git_model_driver.upkeep.migrate.migrate import Outcome
+from git_model_driver.upkeep.migrate.options import TO
+from git_model_driver.upkeep.migrate.options import Options
 from git_model_driver.upkeep.migrate.plan import MODEL
 
 _SHORT = 10
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         default=[], help='no file that matches one of these')
     parser.add_argument('--everything', action='store_true',
                         help='all branches and tags')
-    parser.add_argument('--to', choices=[*migrate.TO], default='git',
+    parser.add_argument('--to', choices=[*TO], default='git',
                         help='where an export puts the files (default: %(default)s)')
     parser.add_argument('--no-bundle', action='store_true',
                         help='make no copy: refs/original keeps the old history, too')
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     process.one_blas_thread()
     if args.json and args.mode != 'info':
         raise UsageError(f'--json is for info, not for {args.mode}')
-    to = MODEL if args.mode != 'export' else migrate.TO[args.to]
+    to = MODEL if args.mode != 'export' else TO[args.to]
     options = Options(args.include, args.exclude, args.everything, args.branch, to,
                       not args.no_bundle, args.force)
     repository = repositories.find()
@@ -121,14 +122,14 @@ def _advice(outcome: Outcome, repository: Repository) -> Iterator[str]:
     if outcome.left:
         yield f'hint: these still have the old history: {", ".join(outcome.left)}'
     yield (
-        'hint: publish it with "git push --force-with-lease"; everybody else then does '
-        'not merge it, but clones anew, or runs "git fetch" and '
-        '"git reset --hard @{upstream}"'
+        'hint: publish it with "git push --force-with-lease" for each branch, and '
+        '"git push --force" for tags; everybody else then does not merge it, but '
+        'clones anew, or runs "git fetch" and "git reset --hard @{upstream}"'
     )
     yield (
         'hint: when all is well, forget the old history: git for-each-ref '
         "--format='delete %(refname)' refs/original/ | git update-ref --stdin; "
-        f'rm -r {words.shell(str(repository.common_dir / "model-migrate"))}'
+        f'rm -r {words.shell(str(repository.common_dir / "model-migrate"))}; git gc'
     )
 
 

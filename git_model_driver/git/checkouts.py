@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,8 +67,8 @@ def refuse_elsewhere(repository: Repository, refs: Iterable[str]) -> None:
             )
 
 
-def refuse_incomplete() -> None:
-    """Raise GitModelError where the history, or some of its objects, is not here."""
+def refuse_incomplete(tips: Sequence[str]) -> None:
+    """Raise GitModelError where their history, or some of its objects, is not here."""
     if run.text('rev-parse', '--is-shallow-repository') == 'true':
         raise GitModelError(
             'the repository is shallow: older commits are not here',
@@ -82,8 +83,9 @@ def refuse_incomplete() -> None:
     promisor = run.attempt('config', '--get-regexp', r'^remote\..*\.promisor$')
     if promisor.code:
         return
+    asked = ''.join(f'{tip}\n' for tip in tips).encode()
     listed = run.output(
-        'rev-list', '--objects', '--missing=print', '--branches', '--tags', 'HEAD',
+        'rev-list', '--objects', '--missing=print', '--stdin', input=asked,
     )
     missing = sum(line.startswith(b'?') for line in listed.split(b'\n'))
     if missing:

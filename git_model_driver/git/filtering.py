@@ -95,8 +95,6 @@ def _compiled(glob: bytes, fold: bool) -> re.Pattern[bytes]:
 class Rules:
     """The .gitattributes of a folder and of those above it."""
 
-    _MOST_KNOWN = 1 << 16
-
     def __init__(self, above: Rules | None = None, folder: bytes = b'',
                  text: bytes = b'', fold: bool = False) -> None:
         self._above = above
@@ -104,7 +102,6 @@ class Rules:
             **(above._macros if above else {}),
         }
         self._rules: list[tuple[Glob, list[tuple[bytes, Value]]]] = []
-        self._known: dict[bytes, Value] = {}
         for line in filter(None, map(parsed, text.split(b'\n'))):
             if not line.is_macro:
                 rule = Glob(line.pattern, folder, fold), line.settings[::-1]
@@ -113,14 +110,9 @@ class Rules:
                 self._macros[line.pattern[len(_MACRO):]] = line.settings[::-1]
 
     def filter_of(self, path: bytes) -> Value:
-        known = self._known.get(path)
-        if known is None:
-            if len(self._known) >= self._MOST_KNOWN:
-                self._known.clear()
-            known = self._known[path] = self._found(path)
-        return known
+        return _filter_of(self, path)
 
-    def _found(self, path: bytes) -> Value:
+    def found(self, path: bytes) -> Value:
         said: dict[bytes, Value] = {}
         for settings in self._matching(path):
             self._take(settings, said)
@@ -144,3 +136,8 @@ class Rules:
                 said[name] = value
                 if value == SET and name in self._macros:
                     self._take(self._macros[name], said)
+
+
+@lru_cache(1 << 16)
+def _filter_of(rules: Rules, path: bytes) -> Value:
+    return rules.found(path)

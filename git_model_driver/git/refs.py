@@ -40,14 +40,14 @@ def listed(*prefixes: str) -> list[Ref]:
     return found
 
 
-def head() -> Ref:
+def head() -> Ref | None:
     """The branch that is checked out, or HEAD itself where there is none.
 
-    Raises UsageError where nothing is committed there.
+    None where nothing is committed there.
     """
-    found = run.attempt('rev-parse', '--verify', '--quiet', 'HEAD')
+    found = run.attempt('rev-parse', '--verify', '--quiet', 'HEAD^{commit}')
     if found.code:
-        raise UsageError('nothing is committed on the current branch')
+        return None
     name = run.attempt('symbolic-ref', '--quiet', 'HEAD').out
     oid = found.out.decode().strip()
     return Ref(os.fsdecode(name).strip() or 'HEAD', oid, 'commit')

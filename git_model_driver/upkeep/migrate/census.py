@@ -17,9 +17,9 @@ from git_model_driver.upkeep.migrate.kinds import POINTER
 from git_model_driver.upkeep.migrate.kinds import Kinds
 from git_model_driver.upkeep.migrate.listings import Listings
 from git_model_driver.upkeep.migrate.listings import commits
-from git_model_driver.upkeep.migrate.migrate import Options
-from git_model_driver.upkeep.migrate.migrate import patterns_of
-from git_model_driver.upkeep.migrate.migrate import tips_of
+from git_model_driver.upkeep.migrate.options import Options
+from git_model_driver.upkeep.migrate.options import patterns_of
+from git_model_driver.upkeep.migrate.options import tips_of
 from git_model_driver.upkeep.migrate.plan import LFS
 from git_model_driver.upkeep.migrate.plan import MODEL
 from git_model_driver.upkeep.migrate.plan import Plan
@@ -27,7 +27,9 @@ from git_model_driver.upkeep.migrate.trees import Trees
 
 
 class Count(NamedTuple):
-    """Paths, different versions, and the bytes that those are where checked out."""
+    """Paths, different versions, and their bytes: those of the models, for pointers and
+    manifests.
+    """
 
     files: int
     blobs: int

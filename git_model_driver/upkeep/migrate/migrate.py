@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_model_driver.core.errors import GitModelError
-from git_model_driver.core.errors import UsageError
 from git_model_driver.git import checkouts
 from git_model_driver.git import filtering
 from git_model_driver.git import history
@@ -47,11 +46,13 @@ from git_model_driver.upkeep.migrate.kinds import POINTER
 from git_model_driver.upkeep.migrate.kinds import RAW
 from git_model_driver.upkeep.migrate.kinds import Kinds
 from git_model_driver.upkeep.migrate.listings import Listings
+from git_model_driver.upkeep.migrate.options import Options
+from git_model_driver.upkeep.migrate.options import ignores_case
+from git_model_driver.upkeep.migrate.options import patterns_of
+from git_model_driver.upkeep.migrate.options import tips_of
 from git_model_driver.upkeep.migrate.plan import LFS
 from git_model_driver.upkeep.migrate.plan import MODEL
-from git_model_driver.upkeep.migrate.plan import NONE
 from git_model_driver.upkeep.migrate.plan import Active
-from git_model_driver.upkeep.migrate.plan import Pattern
 from git_model_driver.upkeep.migrate.plan import Plan
 from git_model_driver.upkeep.migrate.pointers import Media
 from git_model_driver.upkeep.migrate.trees import Convert
@@ -59,18 +60,6 @@ from git_model_driver.upkeep.migrate.trees import File
 from git_model_driver.upkeep.migrate.trees import Trees
 
 Show = Callable[[str, int, int], None]
-
-
-class Options(NamedTuple):
-    """What was asked for."""
-
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    everything: bool = False
-    branches: Sequence[str] = ()
-    to: bytes = MODEL           # the filter that is to have the files
-    bundle: bool = True
-    force: bool = False
 
 
 class Outcome(NamedTuple):
@@ -89,47 +78,6 @@ class Outcome(NamedTuple):
     left: Sequence[str] = ()
 
 
-def tips_of(options: Options) -> list[Ref]:
-    """The refs that are looked at. Raises UsageError."""
-    if options.everything and options.branches:
-        raise UsageError('--everything and branches were given', 'leave one out')
-    if options.everything:
-        found = refs.listed('refs/heads/', 'refs/tags/')
-        head = [refs.head()] if _is_detached() else []
-        return [ref for ref in [*found, *head] if _reaches_commits(ref)]
-    if options.branches:
-        return [refs.named(name) for name in dict.fromkeys(options.branches)]
-    return [refs.head()]
-
-
-def _is_detached() -> bool:
-    return run.attempt('symbolic-ref', '--quiet', 'HEAD').code != 0
-
-
-def _reaches_commits(ref: Ref) -> bool:
-    peeled = run.attempt('rev-parse', '--verify', '--quiet', f'{ref.oid}^{{commit}}')
-    return ref.kind == 'commit' or (ref.kind == 'tag' and peeled.code == 0)
-
-
-def patterns_of(options: Options, tips: Sequence[Ref], objects: Objects,
-                filters: Sequence[bytes] = (MODEL,)) -> list[Pattern]:
-    """Those that were given; else the usual ones, and those listed in the tips."""
-    if options.include:
-        return plans.given(options.include)
-    found = {p.text: p for p in plans.usual()}
-    for tip in tips:
-        name = f'{tip.oid}:{os.fsdecode(filtering.NAME)}'
-        if run.attempt('cat-file', '-e', name).code == 0:
-            for p in plans.listed(objects.read(name)[1], filters):
-                found.setdefault(p.text, p)
-    return list(found.values())
-
-
-def ignores_case() -> bool:
-    return run.attempt('config', '--type=bool', '--get', 'core.ignorecase').out.strip(
-    ) == b'true'
-
-
 def migrate(
     repository: Repository, store: Store, options: Options, show: Show,
 ) -> Outcome:
@@ -138,8 +86,8 @@ def migrate(
     checkouts.refuse_unfinished(repository)
     if repository.top is not None:
         checkouts.refuse_dirty(repository.top)
-    checkouts.refuse_incomplete()
     tips = tips_of(options)
+    checkouts.refuse_incomplete([tip.oid for tip in tips])
     checkouts.refuse_elsewhere(repository, [tip.name for tip in tips])
     backup.refuse_second(options.force)
     Places(store.root).folder(store.root)
@@ -190,10 +138,8 @@ class _Migration:
         self._refuse_without_filter()
         damaged = self._refuse_missing(wanted)
         head = refs.head()
-        is_checked_out = self._repository.top is not None and (
-            head.name in {tip.name for tip in tips}
-        )
-        if is_checked_out:
+        is_checked_out = self._repository.top is not None and head in tips
+        if head is not None and is_checked_out:
             self._refuse_untracked(head)
         kept = Backup(self._repository, is_checked_out)
         kept.keep([tip.name for tip in tips], self._options.bundle)
@@ -209,7 +155,8 @@ class _Migration:
             kept.drop()
             return Outcome(len(listed), 0, 0, 0)
         kept.change_refs(changes, f'git model migrate to {self._options.to.decode()}')
-        self._bring(head, changes)
+        if head is not None and is_checked_out:
+            self._bring(head, changes)
         kept.done()
         return Outcome(
             len(listed), commits.rewritten, converter.versions, converter.nbytes,
@@ -298,6 +245,3 @@ class _Migration:
             if change.name == head.name and self._repository.top is not None:
                 assert change.old and change.new
                 checkouts.bring(self._repository.top, change.old, change.new)
-
-
-TO = {'git': NONE, 'lfs': LFS}

@@ -59,6 +59,17 @@ class Pattern(NamedTuple):
             probes.append(folder + b'*/*/' + glob)
         return all(map(self.glob.matches, probes))
 
+    def may_meet(self, line: Line) -> bool:
+        """Whether a line may be for one of our files. "Yes" may be wrong."""
+        one, other = (_ending(p) for p in (self.text, line.pattern))
+        return one.endswith(other) or other.endswith(one)
+
+
+def _ending(pattern_: bytes) -> bytes:
+    """What the paths that match surely end with, in any case."""
+    glob = filtering.unquoted(pattern_).removeprefix(b'/').lower()
+    return re.split(rb'[][*?\\]', glob)[-1]
+
 
 def pattern(text: bytes) -> Pattern:
     return Pattern(text, Glob(text))
@@ -219,17 +230,19 @@ class Plan:
     def _added(self, lines: list[bytes], folder: bytes, patterns: list[Pattern],
                active: Active) -> list[bytes]:
         said = [filtering.parsed(line) for line in lines]
-        olds = [i for i, s in enumerate(said) if s and s.says(b'filter', self.old)]
-        last_old = olds[-1] if olds else -1
         added = []
         for p in patterns:
+            olds = [
+                i for i, s in enumerate(said)
+                if s and s.says(b'filter', self.old) and p.may_meet(s)
+            ]
             if folder and not (p.glob.is_anywhere and olds):
                 continue
             known = [
                 i for i, s in enumerate(said)
                 if s and s.pattern == p.text and self._is_new(s)
             ]
-            if (self.is_import and not known) or (known or [-1])[-1] < last_old:
+            if (self.is_import and not known) or [-1, *known][-1] < [-1, *olds][-1]:
                 added.append(p.text + b' ' + LINES[self.new])
         for j, p in enumerate(self.excluded):
             for keeps in (0, 1):
