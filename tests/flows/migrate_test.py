@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from git_model_driver.git import refs
+from git_model_driver.git.refs import Change
 from tests.testing import histories
 from tests.testing.histories import model
 from tests.testing.histories import plain
@@ -119,7 +121,7 @@ def test_a_random_history_keeps_every_file_and_comes_back(
     repo = plain(tmp_path / 'r')
     histories.grow(repo, random.Random(seed), 16, attributes=seed % 2 == 0)
     repo.git('commit', '-q', '--allow-empty', '-m', 'end')
-    before, refs = histories.versions(repo), histories.refs(repo)
+    before, names = histories.versions(repo), histories.refs(repo)
     migrate(repo, 'import', '--everything')
     assert repo.status() == ''
     assert histories.versions(repo) == before
@@ -130,7 +132,7 @@ def test_a_random_history_keeps_every_file_and_comes_back(
     assert repo.status() == ''
     assert histories.versions(repo) == before
     if seed % 2:        # without other .gitattributes there
-        assert histories.refs(repo) == refs
+        assert histories.refs(repo) == names
     repo.git('fsck', '--strict')
 
 
@@ -149,19 +151,19 @@ def test_the_bundle_has_all_that_was_rewritten(tmp_path: Path) -> None:
     repo = plain(tmp_path / 'r')
     histories.grow(repo, random.Random(9), 10)
     before = histories.versions(repo)
-    refs = repo.git('show-ref', '--heads', '--tags')
+    names = repo.git('show-ref', '--heads', '--tags')
     out, _ = migrate(repo, 'import', '--everything')
     bundle = re.search('^Backup: (.*)$', out, re.MULTILINE)
     assert bundle
     repo.git('clone', '-q', '--mirror', bundle[1], str(tmp_path / 'c' / '.git'))
-    assert Git(tmp_path / 'c').git('show-ref', '--heads', '--tags') == refs
+    assert Git(tmp_path / 'c').git('show-ref', '--heads', '--tags') == names
     clone = Repo(tmp_path / 'c')
     clone.git('config', 'core.bare', 'false')
     assert histories.versions(clone) == before
     originals = repo.git('for-each-ref', '--format=%(objectname) %(refname)',
                          'refs/original/')
     changed = {line.replace('refs/original/', '') for line in originals.splitlines()}
-    assert changed <= set(refs.splitlines())
+    assert changed <= set(names.splitlines())
 
 
 def test_a_bare_repository_of_another_hash(tmp_path: Path) -> None:
@@ -427,7 +429,7 @@ def lfs(path: Path) -> Repo:
 @needs_lfs
 def test_from_git_lfs_and_back(tmp_path: Path) -> None:
     repo = lfs(tmp_path / 'r')
-    before, refs = histories.versions(repo), histories.refs(repo)
+    before, names = histories.versions(repo), histories.refs(repo)
     stat = (repo.path / M).stat()
     _, err = migrate(repo, 'import', '--everything')
     assert "pre-push' is another hook: git push sends no tensors" in err
@@ -439,7 +441,7 @@ def test_from_git_lfs_and_back(tmp_path: Path) -> None:
     assert (histories.versions(repo), repo.status()) == (before, '')
     shutil.rmtree(repo.path / '.git/lfs/objects' / _digest(model(M, 1))[:2])
     out, _ = migrate(repo, 'export', '--to=lfs', '--everything', '--force')
-    assert (histories.refs(repo), repo.status()) == (refs, '')
+    assert (histories.refs(repo), repo.status()) == (names, '')
     assert histories.versions(repo) == before
     repo.git('lfs', 'fsck')
     undo(repo, out)
@@ -552,3 +554,68 @@ def _copied(repo: Repo, path: Path) -> Repo:
     copy = Repo(path)
     copy.git('update-index', '-q', '--refresh')
     return copy
+
+
+@pytest.mark.parametrize('way', ['finish it', 'or undo it'])
+def test_where_the_machine_stopped_between_two_refs(tmp_path: Path, way: str) -> None:
+    """Git renames one after the other; what is to be done then is said."""
+    repo = plain(tmp_path / 'r')
+    three(repo)
+    repo.git('branch', 'other')
+    old = everything(repo)
+    out, _ = migrate(repo, 'import', '--everything')
+    new = everything(repo)
+    found = re.search('^Undo: .* < (.*)/undo ', out, re.MULTILINE)
+    assert found
+    listed = repo.git('for-each-ref', '--format=%(objectname) %(refname)')
+    pairs = (line.split(' ') for line in listed.splitlines())
+    wanted = refs.instructions([Change(name, None, oid) for oid, name in pairs], False)
+    (Path(found[1]) / 'pending').write_bytes(wanted)
+    repo.git('update-ref', 'refs/heads/other', 'refs/original/refs/heads/other')
+    _, err = migrate(repo, 'export', '--force', code=128)
+    assert err.startswith(
+        'error: an earlier migration was cut short while it changed refs or files\n',
+    )
+    command = re.search(f'^hint: {way}: (.*)$', err, re.MULTILINE)
+    assert command
+    repo.run('sh', '-c', command[1])
+    assert everything(repo) == (new if way == 'finish it' else old)
+    assert not (Path(found[1]) / 'pending').exists()
+
+
+def test_a_detached_head_is_brought_along(tmp_path: Path) -> None:
+    repo = plain(tmp_path / 'r')
+    three(repo)
+    repo.git('checkout', '-q', '--detach', 'HEAD~1')
+    before = everything(repo)
+    out, _ = migrate(repo, 'import', '--everything')
+    assert repo.git('rev-parse', 'HEAD') == repo.git('rev-parse', 'main~1')
+    assert (repo.read(M), repo.status()) == (model(M, 1), '')
+    undo(repo, out)
+    assert everything(repo) == before
+
+
+def test_a_link_in_place_of_attributes_is_refused(tmp_path: Path) -> None:
+    repo = plain(tmp_path / 'r')
+    repo.write(M, model(M, 1))
+    (repo.path / '.gitattributes').symlink_to('README')
+    repo.commit('a link')
+    before = repo.git('for-each-ref')
+    assert migrate(repo, 'import', code=128)[1].startswith(
+        "error: '.gitattributes' is not a regular file in a commit that would be "
+        'rewritten: git ignores it\n',
+    )
+    assert repo.git('for-each-ref') == before
+
+
+def test_a_sparse_checkout_stays_sparse(tmp_path: Path) -> None:
+    repo = plain(tmp_path / 'r')
+    repo.write('a/' + M, model(M, 1))
+    repo.write('b/' + M, model(M, 2))
+    repo.commit('two')
+    repo.git('sparse-checkout', 'set', 'a')
+    assert not (repo.path / 'b').exists()
+    migrate(repo, 'import')
+    assert (repo.status(), (repo.path / 'b').exists()) == ('', False)
+    repo.git('sparse-checkout', 'disable')
+    assert repo.read('b/' + M) == model(M, 2)
