@@ -20,6 +20,8 @@ _OPERATIONS = {
     'rebase-merge': 'rebase', 'rebase-apply': 'rebase', 'sequencer': 'cherry-pick',
     'BISECT_LOG': 'bisect',
 }
+# Git compresses what it reads piece by piece, even if only to name it.
+_STREAMED = ('-c', 'core.bigFileThreshold=1m', '-c', 'core.compression=0')
 
 
 def refuse_unfinished(repository: Repository) -> None:
@@ -130,7 +132,7 @@ def bring(top: Path, old: str, new: str) -> None:
         if entry.mode == b'0' and tags.get(entry.path) != b'S':
             (top / os.fsdecode(entry.path)).unlink(missing_ok=True)
     _write([p for p in watched if p.rpartition(b'/')[2] == b'.gitattributes'], top)
-    run.attempt('update-index', '-q', '--refresh', cwd=top)
+    run.attempt(*_STREAMED, 'update-index', '-q', '--refresh', cwd=top)
     differ = set(run.zsplit('diff-files', '--name-only', '-z', cwd=top))
     _write([path for path in watched if path in differ], top)
 

@@ -21,8 +21,12 @@ from git_model_driver.git.repository import Repository
 _HEAD = re.compile(rb'[0-9a-f]{40,64} (blob|tree|commit|tag) ([0-9]+)\n')
 _PIECE = 1 << 20
 _ASKED = 50        # names that any pipe holds, while git waits for us to read
-# From this size on git streams a blob, unless it is stored as a difference.
-_STREAMED = ('-c', 'core.bigFileThreshold=1m')
+# From this size on git streams a blob, unless it is stored as a difference; and it maps
+# a whole pack otherwise, which counts as using it.
+STREAMED = (
+    '-c', 'core.bigFileThreshold=1m', '-c', 'core.packedGitWindowSize=8m',
+    '-c', 'core.packedGitLimit=64m',
+)
 _DURABLE = ('-c', 'core.fsync=all', '-c', 'core.fsyncObjectFiles=true')
 
 
@@ -77,7 +81,7 @@ class Objects:
     def _ask(self, names: Sequence[str]) -> None:
         if self._batch is None:
             self._batch = subprocess.Popen(
-                ('git', *_STREAMED, 'cat-file', '--batch'), stdin=subprocess.PIPE,
+                ('git', *STREAMED, 'cat-file', '--batch'), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 16,
             )
         assert self._batch.stdin
@@ -105,7 +109,7 @@ def _cut_short(name: str) -> GitError:
 def head_of(name: str, length: int) -> bytes:
     """The first bytes of a large blob, without reading the rest."""
     with subprocess.Popen(
-        ('git', *_STREAMED, 'cat-file', 'blob', name),
+        ('git', *STREAMED, 'cat-file', 'blob', name),
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ) as process:
         assert process.stdout
@@ -141,7 +145,7 @@ class BlobWriter:
         """Store the file of that name. Raises GitError."""
         if self._process is None:
             self._process = subprocess.Popen(
-                ('git', *_STREAMED, *_DURABLE, 'hash-object', '-w', '--no-filters',
+                ('git', *STREAMED, *_DURABLE, 'hash-object', '-w', '--no-filters',
                  '--stdin-paths'),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL, cwd=self._folder, env=self._env,
