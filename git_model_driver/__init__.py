@@ -4,7 +4,7 @@ Floors of the house, from the top; imports point down only (tests/floors_test.py
 
     cli         doors: one module per verb, parsing and printing
     render      faces: text for people
-    upkeep      acts: what is needed, pruning, repacking, what takes space
+    upkeep      acts: what is needed, pruning, repacking, migrating
     filters     acts: clean, smudge, the filter process, statistics
     merging     acts: the driver, the rules, methods, conflicts
     transfer    acts: tensors from one machine's store to another

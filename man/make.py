@@ -89,6 +89,14 @@ EXAMPLES = {
         ('git model gc', 'Now and then, as "git gc".'),
         ('git model gc --aggressive --prune=now', 'Before a repository is archived.'),
     ),
+    'migrate': (
+        ('git model migrate info --everything', 'What is there to convert?'),
+        ('git model migrate import --everything',
+         'All branches and tags; then look around, and push with --force-with-lease.'),
+        ("git model migrate import --include='*.pt,*.onnx' main",
+         'These files, on one branch.'),
+        ('git model migrate export --everything --to=lfs', 'Leave for Git LFS.'),
+    ),
     'du': (
         ('git model du', 'Which models are large, over all versions?'),
         ('git model du model.safetensors', 'Which of its tensors?'),

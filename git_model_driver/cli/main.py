@@ -33,6 +33,7 @@ VERBS = {
     'fsck': ('fsck', 'check manifests and the store'),
     'prune': ('prune', 'remove objects that nothing needs'),
     'gc': ('gc', 'encode objects better, and prune'),
+    'migrate': ('migrate', 'rewrite history from Git or Git LFS to here, or back'),
     'du': ('du', 'say what takes space, per model and tensor'),
     'env': ('env', 'show what is installed and where from'),
     'version': ('version', 'print the version'),

@@ -50,6 +50,10 @@ class Builtin:
             return False
         return self._member is None or _has_member(source, self._member)
 
+    def has_name(self, name: str) -> bool:
+        """Whether the format is told by names, and this is one."""
+        return self._names.pattern != '.*' and bool(self._names.fullmatch(name))
+
     def sniff(self, head: bytes, size: int) -> bool:
         return bool(import_module(self._path).sniff(head, size))
 
@@ -92,6 +96,13 @@ def find(name: str) -> Format:
         f"the format '{name}' is not known here",
         'upgrade with "pip install --upgrade git-model-driver", or install the '
         'package that knows it',
+    )
+
+
+def depends_on_name(name: str) -> bool:
+    """Whether the same bytes under another name may be read in another way."""
+    return any(form.has_name(name) for form in FORMATS.values()) or (
+        bool(foreign.installed())
     )
 
 

@@ -83,3 +83,10 @@ def _sized(paths: Iterable[str]) -> Iterator[tuple[str, int]]:
         words = line.split()
         if len(words) == 3 and words[1] == 'blob':
             yield words[0], int(words[2])
+
+
+def commits(tips: Iterable[str]) -> list[str]:
+    """All that these reach, parents before their children."""
+    names = b''.join(tip.encode() + b'\n' for tip in dict.fromkeys(tips))
+    listed = run.output('rev-list', '--topo-order', '--reverse', '--stdin', input=names)
+    return listed.decode().split()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import struct
 import zlib
 from collections.abc import Iterable
@@ -16,9 +17,9 @@ from typing import IO
 from typing import Union
 
 Buffer = Union[bytes, bytearray, memoryview]
-COMMIT, TREE, BLOB = 1, 2, 3
+COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
 LARGEST = 1 << 31           # an offset that an index of version 1 is sure to hold
-_NAMES = {COMMIT: b'commit', TREE: b'tree', BLOB: b'blob'}
+_NAMES = {COMMIT: b'commit', TREE: b'tree', BLOB: b'blob', TAG: b'tag'}
 _BLOCK = 65535              # bytes in a stored block (RFC 1951, 3.2.4)
 _STORED = struct.Struct('<BHH')
 _ZLIB = b'\x78\x01'         # a header that promises nothing (RFC 1950)
@@ -27,15 +28,17 @@ _ZLIB = b'\x78\x01'         # a header that promises nothing (RFC 1950)
 class PackWriter:
     """A pack of ``count`` objects in ``folder``; use it as a context manager.
 
-    It is complete, with its index, when the ``with`` ends without an error. Without
-    ``sums_all`` the sum at its end is of the names in it only: git reads and sends such
-    a pack, but for ``git fsck`` it is damaged.
+    It is complete, with its index, when the ``with`` ends without an error; on disk,
+    too, if it is to be ``durable``. Without ``sums_all`` the sum at its end is of the
+    names in it only: git reads and sends such a pack, but for ``git fsck`` it is damaged.
     """
 
     def __init__(
-        self, folder: Path, algorithm: str, count: int, sums_all: bool = True,
+        self, folder: Path, algorithm: str, count: int, durable: bool = False,
+        sums_all: bool = True,
     ) -> None:
         self.nbytes = 0
+        self._durable = durable
         self._folder = folder
         self._algorithm = algorithm
         self._count = count
@@ -43,7 +46,8 @@ class PackWriter:
         self._digest = hashlib.new(algorithm)
         self._sums_all = sums_all
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / f'tmp_pack_{os.getpid()}'
+        name = f'{os.getpid()}_{secrets.token_hex(8)}'
+        self._path, self._idx = folder / f'tmp_pack_{name}', folder / f'tmp_idx_{name}'
         self._file: IO[bytes] = open(self._path, 'xb', buffering=1 << 20)
         self._put(b'PACK' + struct.pack('>II', 2, count))
 
@@ -57,6 +61,7 @@ class PackWriter:
         finally:
             self._file.close()
             self._path.unlink(missing_ok=True)
+            self._idx.unlink(missing_ok=True)
 
     def add(self, kind: int, nbytes: int, pieces: Iterable[Buffer]) -> str:
         """An object of ``nbytes``; its name in hexadecimal."""
@@ -74,12 +79,17 @@ class PackWriter:
             raise EOFError('an object is not as long as it was said to be')
         self._put(struct.pack('>I', adler))
         self._offsets.append((name.digest(), offset))
-        if not self._sums_all:
-            self._digest.update(name.digest())
         return name.hexdigest()
 
     def add_bytes(self, kind: int, data: bytes) -> str:
         return self.add(kind, len(data), [data])
+
+    def add_compressed(self, kind: int, data: bytes) -> str:
+        """The same for what is not compressed already: text, trees."""
+        name = object_name(self._algorithm, kind, data)
+        self._offsets.append((bytes.fromhex(name), self.nbytes))
+        self._put(_head(kind, len(data)) + zlib.compress(data, 1))
+        return name
 
     def _put(self, data: Buffer) -> None:
         if self._sums_all:
@@ -90,12 +100,26 @@ class PackWriter:
     def _finish(self) -> None:
         if len(self._offsets) != self._count:
             raise AssertionError('the pack has another number of objects')
+        if not self._sums_all:
+            self._digest.update(b''.join(name for name, _ in self._offsets))
         trailer = self._digest.digest()
         self._file.write(trailer)
+        self._flush(self._file)
         self._file.close()
         name = self._folder / f'pack-{trailer.hex()}'
-        name.with_suffix('.idx').write_bytes(self._index(trailer))
+        with open(self._idx, 'wb') as index:
+            index.write(self._index(trailer))
+            self._flush(index)
+        # Git looks for indexes: what they are of must be there first.
         self._path.rename(name.with_suffix('.pack'))
+        self._idx.rename(name.with_suffix('.idx'))
+        if self._durable:
+            flush_folder(self._folder)
+
+    def _flush(self, file: IO[bytes]) -> None:
+        if self._durable:
+            file.flush()
+            os.fsync(file.fileno())
 
     def _index(self, trailer: bytes) -> bytes:
         """Version 1: it needs no CRC-32 of everything."""
@@ -111,6 +135,22 @@ class PackWriter:
             struct.pack('>I', offset) + name for name, offset in listed
         ) + trailer
         return data + hashlib.new(self._algorithm, data).digest()
+
+
+def flush_folder(folder: Path) -> None:
+    """Have names of files in it survive a loss of power."""
+    if os.name != 'nt':     # Windows cannot open a folder
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def object_name(algorithm: str, kind: int, data: bytes) -> str:
+    """What Git calls an object, in hexadecimal."""
+    head = b'%s %d\0' % (_NAMES[kind], len(data))
+    return hashlib.new(algorithm, head + data).hexdigest()
 
 
 def _head(kind: int, nbytes: int) -> bytes:

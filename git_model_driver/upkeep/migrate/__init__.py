@@ -1,0 +1,1 @@
+"""Acts: history from plain Git or Git LFS to manifests, and back."""
