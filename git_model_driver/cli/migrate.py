@@ -136,7 +136,7 @@ def _advice(outcome: Outcome, repository: Repository) -> Iterator[str]:
 def _of_hooks() -> Iterator[str]:
     """Git LFS has hooks of these names, too: then git push would send no tensors."""
     target = hooks.folder() / 'pre-push'
-    if target.exists() and not hooks.is_ours('pre-push', target):
+    if target.exists() and not hooks.runs('pre-push'):
         yield (
             f"warning: '{words.printable(str(target))}' is another hook: git push "
             'sends no tensors\n'

@@ -29,8 +29,8 @@ class PackWriter:
     """A pack of ``count`` objects in ``folder``; use it as a context manager.
 
     It is complete, with its index, when the ``with`` ends without an error; on disk,
-    too, if it is to be ``durable``. Without ``sums_all`` the sum at its end is of the
-    names in it only: git reads and sends such a pack, but for ``git fsck`` it is damaged.
+    too, if it is to be ``durable``. Without ``sums_all`` the sum at its end is of names
+    only: git reads and sends such a pack, but for ``git fsck`` it is damaged.
     """
 
     def __init__(

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_model_driver.core.errors import GitModelError
-from git_model_driver.git import replacing
 from git_model_driver.git import filtering
 from git_model_driver.git import history
 from git_model_driver.git import refs
+from git_model_driver.git import replacing
 from git_model_driver.git import run
 from git_model_driver.git import settings
 from git_model_driver.git.newobjects import Named
