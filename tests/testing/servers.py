@@ -62,7 +62,7 @@ class Backend(BaseHTTPRequestHandler):
 
     protocol_version = 'HTTP/1.0'
     root: Path
-    faults: Faults
+    faults = Faults()
 
     def do_GET(self) -> None:
         if self._is_let_in():
