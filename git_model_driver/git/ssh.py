@@ -45,18 +45,10 @@ def parse(url: str) -> Place | None:
 
 def command(place: Place, *words: str) -> Result:
     """Run a command there. Raises GitModelError where that cannot even be tried."""
-    target = f'{place.user}@{place.host}' if place.user else place.host
-    if target.startswith('-') or place.host.startswith('-'):
-        raise GitModelError(
-            f"'{target}' is no name of a host",
-            'see the remotes there are with "git remote -v"',
-        )
-    program, variant = _program()
-    arguments = [*_port(place.port, variant), target, shlex.join(words)]
+    program = line(place, shlex.join(words))
     try:
         done = subprocess.run(
-            (*program, *arguments), stdin=subprocess.DEVNULL, capture_output=True,
-            check=False,
+            program, stdin=subprocess.DEVNULL, capture_output=True, check=False,
         )
     except OSError as e:
         raise GitError(
@@ -64,6 +56,23 @@ def command(place: Place, *words: str) -> Result:
             'say which ssh to use: git config core.sshCommand <command>',
         ) from None
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def line(place: Place, wanted: str) -> tuple[str, ...]:
+    """The command that has a command run there, as git would run it.
+
+    The other side is told the version of Git's protocol, where this ssh can be told to.
+    Raises GitModelError.
+    """
+    target = f'{place.user}@{place.host}' if place.user else place.host
+    if target.startswith('-') or place.host.startswith('-'):
+        raise GitModelError(
+            f"'{target}' is no name of a host",
+            'see the remotes there are with "git remote -v"',
+        )
+    program, variant = _program()
+    sent = ('-o', 'SendEnv=GIT_PROTOCOL') if variant == 'ssh' else ()
+    return (*program, *sent, *_port(place.port, variant), target, wanted)
 
 
 def _program() -> tuple[tuple[str, ...], str]:

@@ -18,13 +18,16 @@ from urllib.parse import unquote
 
 from git_model_driver import __version__
 from git_model_driver.core.errors import GitError
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import run
+from git_model_driver.git import ssh
 from git_model_driver.git.packstream import Difference
 from git_model_driver.git.packstream import PackStream
 from git_model_driver.git.pktline import FLUSH
 from git_model_driver.git.pktline import ProtocolError
 from git_model_driver.git.pktline import packet
 from git_model_driver.git.repository import is_far
+from git_model_driver.git.ssh import Place
 
 _DELIMITER = b'0001'
 _DATA, _FATAL = 1, 3
@@ -133,10 +136,13 @@ class _Packets:
 def _connected(url: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     command, greeting = _command(url)
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
-            bufsize=1 << 17, env={**os.environ, 'GIT_PROTOCOL': 'version=2'},
-        )
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+                bufsize=1 << 17, env={**os.environ, 'GIT_PROTOCOL': 'version=2'},
+            )
+        except OSError:
+            raise Unsupported from None
         assert process.stdin and process.stdout
         try:
             if greeting:
@@ -178,12 +184,27 @@ def _command(url: str) -> tuple[tuple[str, ...], bytes]:
     if colon and scheme in _HTTP:
         _check_allowed(scheme)
         return ('git', f'remote-{scheme}', url, address), b'git-upload-pack'
+    if place := ssh.parse(address):
+        _check_allowed('ssh')
+        return _over_ssh(place, address), b''
     _check_allowed('file')
     if colon and scheme == 'file':
         return ('git', 'upload-pack', unquote(rest)), b''
     if colon or is_far(address) or '::' in address or not os.path.isdir(address):
         raise Unsupported
     return ('git', 'upload-pack', address), b''
+
+
+def _over_ssh(place: Place, address: str) -> tuple[str, ...]:
+    path = place.path[1:] if place.path.startswith('/~') else place.path
+    if '%' in address or not path or path.startswith('-'):
+        raise Unsupported       # git knows what is meant
+    # Always in quotes: git-shell, and what hosts run, ask for them.
+    quoted = "'" + path.replace("'", "'\\''").replace('!', "'\\!'") + "'"
+    try:
+        return ssh.line(place, f'git-upload-pack {quoted}')
+    except GitModelError:
+        raise Unsupported from None
 
 
 def _check_allowed(scheme: str) -> None:
