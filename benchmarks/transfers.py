@@ -1,0 +1,211 @@
+"""Pushes and clones of a model, beside git-lfs: python benchmarks/transfers.py [--mb N]
+
+Writes benchmarks/transfers.md. The servers are those of the tests, on this machine, in
+the process that measures: their CPU counts only where git starts them itself (file://).
+Needs what the tests need, git-lfs, and four times the model in free space.
+"""
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+import measure  # noqa: E402
+from measure import FILTER  # noqa: E402
+from measure import Sample  # noqa: E402
+from model import BF16  # noqa: E402
+from model import Model  # noqa: E402
+from model import tensors  # noqa: E402
+
+from tests.testing.lfsserver import lfs  # noqa: E402
+from tests.testing.repository import pinned_environment  # noqa: E402
+
+M = 'm.safetensors'
+HTTP, FILE = 'http', 'file'
+LFS = 'git-lfs'
+STEPS = ('push', 'push, 5 % changed', 'clone')
+
+
+class Kind(NamedTuple):
+    """A way to keep tensors, and how the Git remote is reached."""
+
+    name: str
+    over: str
+    store: str = ''     # remote.origin.modelStore
+
+    @property
+    def label(self) -> str:
+        return f'{self.name}, {self.over}'
+
+
+KINDS = [
+    Kind(LFS, HTTP), Kind('git', HTTP, 'git'), Kind('lfs', HTTP, 'lfs'),
+    Kind(LFS, FILE), Kind('git', FILE, 'git'), Kind('directory', FILE, 'directory'),
+    Kind('lfs', FILE, 'lfs'), Kind('/a/directory', FILE, '{share}'),
+]
+
+
+class Row(NamedTuple):
+    kind: Kind
+    samples: list[Sample]
+    moved: list[int]        # bytes by which the other side grew
+
+
+def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Sample:
+    """Measured in a process of its own: whose children are nobody else's."""
+    context = multiprocessing.get_context('fork')
+    answers = context.Queue()
+
+    def work() -> None:
+        measure.adopt_orphans()
+        answers.put(measure.run(command, cwd, env))
+
+    process = context.Process(target=work)
+    process.start()
+    sample: Sample = answers.get()
+    process.join()
+    if sample.code:
+        said = (cwd.parent / 'stderr.txt').read_text(errors='replace')
+        raise SystemExit(f'{" ".join(command)}: {sample.code}\n{said}')
+    return sample
+
+
+class Story:
+    """One kind: a repository, what it pushes to, and clones of that."""
+
+    def __init__(self, kind: Kind, root: Path, model: Model, url: str) -> None:
+        self.kind = kind
+        self.model = model
+        self.root = root / kind.label.replace(', ', '-').replace('/', '_')
+        self.share = self.root / 'share'
+        self.share.mkdir(parents=True)
+        (self.root / 'home').mkdir()
+        self.env = {
+            **os.environ, **pinned_environment(self.root / 'home'),
+            'GIT_ALLOW_PROTOCOL': 'file:http',
+        }
+        self.far = root / 'srv' / f'{self.root.name}.git'
+        base = url if kind.over == HTTP else f'file://{root}/srv'
+        self.url = f'{base}/{self.far.name}'
+        self.repository = self.root / 'here'
+
+    def git(self, *args: str, cwd: Path | None = None) -> None:
+        subprocess.run(
+            ('git', *args), cwd=cwd or self.root, env=self.env, check=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+
+    def prepare(self) -> None:
+        self.git('init', '-q', '--bare', '-b', 'main', str(self.far))
+        self.git('config', 'http.receivepack', 'true', cwd=self.far)
+        self.git('init', '-q', '-b', 'main', str(self.repository))
+        if self.kind.name == LFS:
+            self.git('lfs', 'install')
+            here = f'lfs.{self.url}/info/lfs.locksverify'
+            self.git('config', '--global', here, 'false')
+            self.git('lfs', 'track', '*.safetensors', cwd=self.repository)
+        else:
+            store = self.kind.store.format(share=self.share)
+            self.git('config', '--global', 'remote.origin.modelStore', store)
+            self.git('model', 'install')
+            self.git('model', 'track', '*.safetensors', cwd=self.repository)
+        self.git('remote', 'add', 'origin', self.url, cwd=self.repository)
+
+    def told(self, places: list[Path]) -> Row:
+        self.prepare()
+        path = self.repository / M
+        self.model.write(path)
+        samples, moved = [], []
+        for step in STEPS[:2]:
+            if step != STEPS[0]:
+                self.model.train(path, self.model.pick(1), 1)
+            self.git('add', '.', cwd=self.repository)
+            self.git('commit', '-q', '-m', step, cwd=self.repository)
+            before = sum(map(measure.size_of, [*places, self.share]))
+            push = ('git', 'push', '-q', 'origin', 'main')
+            samples.append(run(push, self.repository, self.env))
+            moved.append(sum(map(measure.size_of, [*places, self.share])) - before)
+        target = self.root / 'clone'
+        samples.append(run(
+            ('git', 'clone', '-q', self.url, str(target)), self.root / 'home', self.env,
+        ))
+        same = subprocess.run(('cmp', str(path), str(target / M)), check=False)
+        if same.returncode:
+            raise SystemExit(f'{self.kind.label}: the clone has another model')
+        shutil.rmtree(self.root)
+        return Row(self.kind, samples, moved)
+
+
+def report(rows: list[Row], nbytes: int) -> list[str]:
+    lines = [
+        '# Transfers', '',
+        f'A bf16 model of {nbytes / 1e6:,.0f} MB, 149 tensors; "5 % changed" is 7 '
+        'tensors with 5 % of the bytes. CPU seconds of git and all that it starts on',
+        'the user\'s side; over file:// that is the server, too. In brackets the ratio '
+        'to git-lfs by the same way. Memory is that of the largest process that',
+        'is not git. Written by `benchmarks/transfers.py`, one round.', '',
+        f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · Python '
+        f'{platform.python_version()} · {_version("git")} · {_version("git-lfs")} · '
+        f'{time.strftime("%Y-%m-%d")}', '',
+        '| tensors, way | push | push, 5 % changed | clone | bytes moved | 5 % changed '
+        '| peak MB |', '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ]
+    peers = {row.kind.over: row for row in rows if row.kind.name == LFS}
+    return [*lines, *(_line(row, peers[row.kind.over]) for row in rows)]
+
+
+def _line(row: Row, peer: Row) -> str:
+    costs = [f'{sample.cpu:.2f}' for sample in row.samples]
+    if row is not peer:
+        costs = [
+            f'{cost} ({mine.cpu / other.cpu:.2f})'
+            for cost, mine, other in zip(costs, row.samples, peer.samples)
+        ]
+    first, second = row.moved
+    peak = max(sample.peak.get(FILTER, 0) for sample in row.samples)
+    return (
+        f'| {row.kind.label} | {" | ".join(costs)} | {first / 1e6:.1f} MB | '
+        f'{second / 1e6:.1f} MB ({100 * second / first:.1f} %) | {peak / 1e6:.0f} |'
+    )
+
+
+def _version(program: str) -> str:
+    done = subprocess.run((program, '--version'), capture_output=True, check=True)
+    return done.stdout.decode().split(' (')[0].strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--mb', type=int, default=1000)
+    parser.add_argument('--output', type=Path, default=ROOT / 'benchmarks/transfers.md')
+    args = parser.parse_args()
+    model = Model(tensors(args.mb * 1_000_000, BF16))
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (root / 'srv').mkdir()
+        server = stack.enter_context(lfs(root / 'srv'))
+        rows = []
+        for kind in KINDS:
+            story = Story(kind, root, model, server.url)
+            rows.append(story.told([root / 'srv']))
+            print(rows[-1].kind.label, *(f'{s.cpu:.2f}' for s in rows[-1].samples))
+    text = '\n'.join([*report(rows, model.nbytes), ''])
+    args.output.write_text(text, encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()
