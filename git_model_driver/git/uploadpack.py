@@ -139,7 +139,7 @@ def _connected(url: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         try:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
-                bufsize=1 << 17, env={**os.environ, 'GIT_PROTOCOL': 'version=2'},
+                bufsize=1 << 17, env=_environment(bool(greeting)),
             )
         except OSError:
             raise Unsupported from None
@@ -153,6 +153,15 @@ def _connected(url: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             _close(process.stdin)
             process.terminate()
             process.wait()
+
+
+def _environment(of_ours: bool) -> dict[str, str]:
+    """What is said of our repository means nothing in another."""
+    kept = dict(os.environ)
+    if not of_ours:
+        for name in run.text('rev-parse', '--local-env-vars').split('\n'):
+            kept.pop(name, None)
+    return {**kept, 'GIT_PROTOCOL': 'version=2'}
 
 
 def _close(stream: IO[bytes]) -> None:
