@@ -31,7 +31,6 @@ def plan(operands, parameters):
     return combine
 '''
 M = 'm.safetensors'
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -40,8 +39,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('other')
     venv.create(folder, symlinks=True)
     site = Path(sysconfig.get_path('purelib', vars={'base': str(folder)}))
-    here = [sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), str(ROOT)]
-    (site / 'here.pth').write_text(''.join(f'{path}\n' for path in here))
+    # With its .pth files: the hooks are a package that only these lead to.
+    here = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
+    (site / 'here.pth').write_text(
+        ''.join(f'import site; site.addsitedir({path!r})\n' for path in sorted(here)),
+    )
     for name in ('git-model', 'git-merge-model'):
         text = (Path(sysconfig.get_path('scripts')) / name).read_text()
         script = folder / 'bin' / name
