@@ -68,6 +68,12 @@ EXAMPLES = {
     'fetch': (
         ('git model fetch', 'Make a clone complete, as a backup is.'),
         ('git model fetch ../theirs', 'After fetching commits from there.'),
+        ("git model fetch --tensors 'head.*'", 'Enough to merge these tensors.'),
+    ),
+    'bundle': (
+        ('git model bundle create m.bundle main',
+         'A branch with its models in one file; "git clone m.bundle" reads it.'),
+        ('git model bundle create new.bundle v1..main', 'What came since v1.'),
     ),
     'push': (
         ('git model push origin', 'After "git push --no-verify", for instance.'),

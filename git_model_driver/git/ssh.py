@@ -58,11 +58,11 @@ def command(place: Place, *words: str) -> Result:
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-def line(place: Place, wanted: str) -> tuple[str, ...]:
+def line(place: Place, wanted: str, tells_version: bool = False) -> tuple[str, ...]:
     """The command that has a command run there, as git would run it.
 
-    The other side is told the version of Git's protocol, where this ssh can be told to.
-    Raises GitModelError.
+    The other side is told the version of Git's protocol, if it is to be and this ssh
+    can be told to. Raises GitModelError.
     """
     target = f'{place.user}@{place.host}' if place.user else place.host
     if target.startswith('-') or place.host.startswith('-'):
@@ -71,7 +71,8 @@ def line(place: Place, wanted: str) -> tuple[str, ...]:
             'see the remotes there are with "git remote -v"',
         )
     program, variant = _program()
-    sent = ('-o', 'SendEnv=GIT_PROTOCOL') if variant == 'ssh' else ()
+    can_tell = tells_version and variant == 'ssh'
+    sent = ('-o', 'SendEnv=GIT_PROTOCOL') if can_tell else ()
     return (*program, *sent, *_port(place.port, variant), target, wanted)
 
 

@@ -211,7 +211,7 @@ def _over_ssh(place: Place, address: str) -> tuple[str, ...]:
     # Always in quotes: git-shell, and what hosts run, ask for them.
     quoted = "'" + path.replace("'", "'\\''").replace('!', "'\\!'") + "'"
     try:
-        return ssh.line(place, f'git-upload-pack {quoted}')
+        return ssh.line(place, f'git-upload-pack {quoted}', tells_version=True)
     except GitModelError:
         raise Unsupported from None
 
