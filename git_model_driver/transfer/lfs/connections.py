@@ -152,6 +152,8 @@ def _send(
             asked.method, where, body, dict(headers), encode_chunked=chunked,
         )
     except (BrokenPipeError, ConnectionResetError) as e:
+        if connection.sock is None:     # nobody was there at all
+            raise
         try:        # it may have said why it does not read on
             return connection.getresponse()
         except (OSError, HTTPException):
