@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 
 from git_model_driver.git import run
+from git_model_driver.git import settings
 
 CHECKOUT = (
     'model.materialize', 'model.materializethreshold', 'model.missing',
@@ -18,8 +19,7 @@ NAMES = (
 
 
 def get(name: str) -> str | None:
-    found = run.attempt('config', '--get', f'model.{name}')
-    return os.fsdecode(found.out).removesuffix('\n') if found.code == 0 else None
+    return settings.get((), f'model.{name}')
 
 
 def several(names: Sequence[str]) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from git_model_driver import __version__
 from git_model_driver.core.errors import GitError
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import run
+from git_model_driver.git import settings
 from git_model_driver.git import ssh
 from git_model_driver.git.packstream import Difference
 from git_model_driver.git.packstream import PackStream
@@ -227,5 +228,4 @@ def _check_allowed(scheme: str) -> None:
 
 
 def _setting(key: str) -> str:
-    found = run.attempt('config', '--get', key)
-    return os.fsdecode(found.out).strip() if found.code == 0 else ''
+    return (settings.get((), key) or '').strip()

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from git_model_driver.transfer.depot.pushed import Pushed
 from git_model_driver.transfer.depot.shelves import Shelves
 from git_model_driver.transfer.depot.taking import Damaged
 from git_model_driver.transfer.depot.taking import Taking
+from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.needed import needed
 from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
@@ -121,9 +121,9 @@ class Depot:
         sizes = shelves.sizes(lacking)
         damaged: Damaged = {}
         with Progress('Receiving tensors', 0) as progress:
-            for group in _groups(sizes):
+            for group in groups(sizes, sizes.__getitem__, _GROUP_BYTES, _GROUP_COUNT):
                 # A base may have come with what was before.
-                still = {oid: n for oid, n in group.items() if not store.has(oid)}
+                still = {oid: sizes[oid] for oid in group if not store.has(oid)}
                 with Taking(shelves, store, progress) as taking:
                     damaged.update(taking.run(still))
         for oid, error in damaged.items():
@@ -146,17 +146,3 @@ class Depot:
                     f'remote.{self._name}.modelKey is set',
                     f'send them anew where they are: git model push {self._name}',
                 )
-
-
-def _groups(sizes: Mapping[Oid, int]) -> Iterator[dict[Oid, int]]:
-    """Each is a step done."""
-    group: dict[Oid, int] = {}
-    for oid, size in sizes.items():
-        if group and (
-            len(group) == _GROUP_COUNT or sum(group.values()) + size > _GROUP_BYTES
-        ):
-            yield group
-            group = {}
-        group[oid] = size
-    if group:
-        yield group

@@ -1,13 +1,13 @@
 """The commits whose tensors a depot surely has, kept below ``model/remotes/``."""
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from git_model_driver.git import run
+from git_model_driver.transfer.notes import folder_of
 
 _FILE = 'commits'
 _MOST = 64
@@ -17,8 +17,7 @@ class Pushed:
     """Commits of one depot. Those that are gone from here are forgotten."""
 
     def __init__(self, where: str, store_root: Path) -> None:
-        key = hashlib.sha256(os.fsencode(where)).hexdigest()[:32]
-        self._file = store_root / 'remotes' / key / _FILE
+        self._file = folder_of(where, store_root) / _FILE
 
     def commits(self) -> list[str]:
         asked = ''.join(f'{line}\n' for line in self._lines()).encode()

@@ -1,7 +1,6 @@
 """What a Git remote has, as far as we have read its lists."""
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 
@@ -14,6 +13,7 @@ from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Ref
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs.batches import Stored
+from git_model_driver.transfer.notes import folder_of
 from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import is_sealed
 from git_model_driver.transfer.sealing import said_of
@@ -35,8 +35,7 @@ class Known:
         self._repository = repository
         self._tmp = repository.store_root / 'tmp'
         of = f'{url} {seal.id}' if seal.id else url
-        key = hashlib.sha256(os.fsencode(of)).hexdigest()[:32]
-        self._folder = repository.store_root / 'remotes' / key
+        self._folder = folder_of(of, repository.store_root)
 
     def any(self) -> bool:
         return len(self._ids()) > self.ignored()

@@ -8,13 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Protocol
-from typing import TypeVar
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
@@ -33,6 +30,7 @@ from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.gitrefs.incoming import Arrivals
 from git_model_driver.transfer.gitrefs.known import Known
 from git_model_driver.transfer.gitrefs.outgoing import Outgoing
+from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.needed import beyond
 from git_model_driver.transfer.needed import needed
 from git_model_driver.transfer.progress import Progress
@@ -55,6 +53,7 @@ class GitRemote:
         self._repository = repository
         self._find_seal = seal
         self._tmp = repository.store_root / 'tmp'
+        self._is_direct = True      # until git fetch has to do it
 
     @property
     def label(self) -> str:
@@ -101,7 +100,8 @@ class GitRemote:
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             known = {*there, *lacking}
             ready = [outgoing.outgoing(oid, store, known, scratch) for oid in lacking]
-            for batch in _groups(outgoing.bases_first(ready), _PUSH):
+            ordered = outgoing.bases_first(ready)
+            for batch in groups(ordered, lambda each: each.nbytes, _PUSH):
                 self._push(batch)
         return len(lacking)
 
@@ -124,7 +124,7 @@ class GitRemote:
         needed = incoming.with_bases(lacking, there, store.has)
         with Progress('Receiving tensors', sum(s.nbytes for s in needed)) as meter:
             try:
-                for some in _groups(needed, _FETCH):
+                for some in groups(needed, lambda each: each.nbytes, _FETCH):
                     self._take(some, _by_blob(some), store, meter)
             except Refused:     # an older protocol: then all that came with them
                 some = [stored for stored in needed if not store.has(stored.oid)]
@@ -144,12 +144,21 @@ class GitRemote:
         with Quarantine(self._tmp, self._repository) as quarantine:
             arrivals = Arrivals(quarantine.folder, needed, algorithm, meter)
             for names in fetches:
-                try:
-                    uploadpack.fetch(self.url, names, algorithm, arrivals.take)
-                except Unsupported:
-                    quarantine.fetch(self.url, names)
+                self._fetch(names, algorithm, arrivals, quarantine)
             arrivals.add_missing(quarantine)
             incoming.unpack(arrivals, needed, store, self._seal)
+
+    def _fetch(
+        self, names: Sequence[str], algorithm: str, arrivals: Arrivals,
+        quarantine: Quarantine,
+    ) -> None:
+        if self._is_direct:
+            try:
+                uploadpack.fetch(self.url, names, algorithm, arrivals.take)
+                return
+            except Unsupported:     # and not asked for again
+                self._is_direct = False
+        quarantine.fetch(self.url, names)
 
 
 def _by_blob(needed: Iterable[Stored]) -> list[list[str]]:
@@ -171,25 +180,3 @@ def _by_blob(needed: Iterable[Stored]) -> list[list[str]]:
 def _by_batch(needed: Iterable[Stored]) -> list[list[str]]:
     ids = dict.fromkeys(stored.batch for stored in needed)
     return [[batches.ref(id_, batches.OBJECTS)] for id_ in ids]
-
-
-class _Sized(Protocol):
-    @property
-    def nbytes(self) -> int: ...
-
-
-T = TypeVar('T', bound=_Sized)
-
-
-def _groups(items: Iterable[T], most: int) -> Iterator[list[T]]:
-    """In their order, no more than so many bytes at a time: each is a step done."""
-    group: list[T] = []
-    size = 0
-    for item in items:
-        if group and size + item.nbytes > most:
-            yield group
-            group, size = [], 0
-        group.append(item)
-        size += item.nbytes
-    if group:
-        yield group

@@ -1,8 +1,6 @@
 """Tensors on a remote's Git LFS server, or in its directory as git-lfs has them."""
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -23,6 +21,7 @@ from git_model_driver.transfer.lfs.endpoint import UPLOAD
 from git_model_driver.transfer.lfs.endpoint import Endpoint
 from git_model_driver.transfer.needed import beyond
 from git_model_driver.transfer.needed import needed
+from git_model_driver.transfer.notes import folder_of
 
 _EMPTY = of_bytes(b'')      # git-lfs sends none of these
 _MARK = 'lfs'
@@ -79,8 +78,8 @@ class LfsRemote:
     @property
     def _mark(self) -> Path:
         """That this place has been used: elsewhere the same commits may be bare."""
-        key = hashlib.sha256(os.fsencode(self._endpoint(UPLOAD).url)).hexdigest()[:32]
-        return self._repository.store_root / 'remotes' / key / _MARK
+        url = self._endpoint(UPLOAD).url
+        return folder_of(url, self._repository.store_root) / _MARK
 
     def _set_mark(self) -> None:
         try:
@@ -106,7 +105,7 @@ class LfsRemote:
         return sent
 
     def take(self, wanted: Iterable[Oid], store: Store) -> None:
-        missing = {oid for oid in wanted if not store.has(oid)}
+        missing = store.missing(wanted)
         if _EMPTY in missing:
             with store.batch() as batch:
                 batch.put_bytes(b'')

@@ -19,6 +19,7 @@ from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import workers
+from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.lfs.api import Action
 from git_model_driver.transfer.lfs.api import Answer
 from git_model_driver.transfer.lfs.api import Server
@@ -152,8 +153,10 @@ def download(
                 refused = e         # some say so when none of these is there
                 continue
             there = {o: a for o, a in answers.items() if 'download' in a.actions}
-            for step in _steps(there, sizes):
-                _receive_all(server, step, sizes, store, progress)
+            # So much as may lie around twice, as it came and as it is stored.
+            for step in groups(there, sizes.__getitem__, _STEP):
+                asked = {oid: there[oid] for oid in step}
+                _receive_all(server, asked, sizes, store, progress)
             got = got or bool(there)
     if refused and not got:
         raise refused
@@ -183,22 +186,6 @@ def _receive_all(
             file.remove()
     if failure is not None:
         raise failure
-
-
-def _steps(
-    answers: Mapping[Oid, Answer], sizes: Mapping[Oid, int],
-) -> Iterator[dict[Oid, Answer]]:
-    """So much at a time as may lie around twice, as it came and as it is stored."""
-    step: dict[Oid, Answer] = {}
-    nbytes = 0
-    for oid, answer in answers.items():
-        if step and nbytes + sizes[oid] > _STEP:
-            yield step
-            step, nbytes = {}, 0
-        step[oid] = answer
-        nbytes += sizes[oid]
-    if step:
-        yield step
 
 
 def _receive(
