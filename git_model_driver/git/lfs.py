@@ -6,14 +6,13 @@ import subprocess
 from pathlib import Path
 
 from git_model_driver.git import run
-from git_model_driver.git.repository import Repository
 
 
-def storage(repository: Repository) -> Path:
-    """The folder that its objects are in (lfs.storage)."""
-    found = run.attempt('config', '--type=path', '--get', 'lfs.storage').out
+def storage(git_dir: Path, *scope: str) -> Path:
+    """The folder that its objects are in: lfs.storage in that configuration."""
+    found = run.attempt('config', *scope, '--type=path', '--get', 'lfs.storage').out
     folder = os.fsdecode(found).removesuffix('\n') or 'lfs'
-    return repository.common_dir / folder
+    return git_dir / folder
 
 
 def get(pointer: bytes) -> bool:

@@ -19,8 +19,8 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
 from git_model_driver.core.oid import hex_of
+from git_model_driver.git import lfs
 from git_model_driver.git import repository as repositories
-from git_model_driver.git import run
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import write_all
@@ -136,9 +136,4 @@ def find(url: str, base: Path) -> Standalone:
             f"'{url}' is no repository in a directory of this machine",
             'say where the LFS server is: git config lfs.url https://<host>/<path>',
         )
-    said = run.attempt(
-        'config', '--file', str(git_dir / 'config'), '--type=path', '--get',
-        'lfs.storage',
-    )
-    folder = os.fsdecode(said.out).rstrip('\n') if said.code == 0 else ''
-    return Standalone(git_dir / (folder or 'lfs'))
+    return Standalone(lfs.storage(git_dir, '--file', str(git_dir / 'config')))

@@ -55,7 +55,7 @@ class Media:
     """The objects of Git LFS in a repository."""
 
     def __init__(self, repository: Repository) -> None:
-        self.root = lfs.storage(repository)
+        self.root = lfs.storage(repository.common_dir)
 
     def path(self, pointer: Pointer) -> Path:
         oid = pointer.oid
