@@ -122,7 +122,7 @@ def test_git_lfs_comes_later(
     work_with_both(work)
     work.git('lfs', 'uninstall')
     assert work.git('config', '--get-regexp', 'model') == before
-    work.git('rm', '-q', 'd.bin')
+    work.git('rm', '-q', '-f', 'd.bin')    # not its pointer, now that it is unknown
     work.save(M, a=[5.0, 1.0], b=[2.0])
     work.commit('without')
     work.git('push', '-q', 'origin', 'main')

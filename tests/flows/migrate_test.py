@@ -457,6 +457,8 @@ def test_what_git_lfs_lacks_is_fetched_or_told(tmp_path: Path) -> None:
     repo = lfs(tmp_path / 'r')
     repo.git('init', '-q', '--bare', str(tmp_path / 'remote'))
     repo.git('remote', 'add', 'origin', f'file://{tmp_path}/remote')
+    os.utime(repo.path / M, (1, 1))     # or git-lfs may read it again, and keep it
+    repo.git('update-index', '--refresh')
     shutil.rmtree(repo.path / '.git/lfs/objects')
     before = repo.git('for-each-ref')
     _, err = migrate(repo, 'import', code=128)

@@ -15,6 +15,7 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
 from git_model_driver.git.packstream import PackStream
 from git_model_driver.git.transport import Quarantine
+from git_model_driver.store.disk import write_all
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs.batches import Stored
@@ -99,7 +100,7 @@ class Arrivals:
         arriving = self._folder / 'arriving'
         with open(arriving, 'wb', buffering=0) as file:
             for piece in pieces:
-                file.write(piece)
+                write_all(file.fileno(), piece)
                 self._progress.add(len(piece))
         arriving.rename(self._folder / (name or self._name(nbytes, arriving)))
 
@@ -116,7 +117,7 @@ class Arrivals:
         path = self._folder / hex_of(stored.oid)
         try:
             (self._folder / stored.blobs[0]).rename(path)
-            with open(path, 'ab', buffering=0) as file:
+            with open(path, 'ab') as file:
                 for name in stored.blobs[1:]:
                     with open(self._folder / name, 'rb') as part:
                         shutil.copyfileobj(part, file, _PIECE)
