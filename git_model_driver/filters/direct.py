@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -223,7 +222,7 @@ class _Temporary:
 
     def __init__(self, folder: int) -> None:
         self._folder = folder
-        self._name = f'.git-model-{secrets.token_hex(8)}.tmp'
+        self._name = f'.git-model-{os.urandom(8).hex()}.tmp'
         self._is_named = False
 
     def __enter__(self) -> _Temporary:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import struct
 import zlib
 from collections.abc import Iterable
@@ -46,7 +45,7 @@ class PackWriter:
         self._digest = hashlib.new(algorithm)
         self._sums_all = sums_all
         folder.mkdir(parents=True, exist_ok=True)
-        name = f'{os.getpid()}_{secrets.token_hex(8)}'
+        name = f'{os.getpid()}_{os.urandom(8).hex()}'
         self._path, self._idx = folder / f'tmp_pack_{name}', folder / f'tmp_idx_{name}'
         self._file: IO[bytes] = open(self._path, 'xb', buffering=1 << 20)
         self._put(b'PACK' + struct.pack('>II', 2, count))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -54,7 +53,7 @@ class Quarantine:
     """An object directory of its own below ``parent``, gone after the ``with``."""
 
     def __init__(self, parent: Path, repository: Repository) -> None:
-        self.folder = parent / f'git-{os.getpid()}-{secrets.token_hex(8)}'
+        self.folder = parent / f'git-{os.getpid()}-{os.urandom(8).hex()}'
         others = [
             os.environ.get('GIT_OBJECT_DIRECTORY')
             or str(repository.common_dir / 'objects'),

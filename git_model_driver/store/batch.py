@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -206,7 +205,7 @@ class Batch:
 
     def _temporary(self) -> Path:
         self._places.folder(self.root / 'tmp')
-        return self.root / 'tmp' / f'{os.getpid()}-{secrets.token_hex(8)}'
+        return self.root / 'tmp' / f'{os.getpid()}-{os.urandom(8).hex()}'
 
     def _encoder(
         self, nbytes: int, form: Form | None, base: Oid | None,

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +98,7 @@ def incoming(root: Path, oid: Oid, nbytes: int) -> Iterator[Incoming]:
         places.folder(root / 'tmp')
         fd = _open_mine(path)
         if fd is None:
-            path = path.with_name(f'{path.name}-{os.getpid()}-{secrets.token_hex(4)}')
+            path = path.with_name(f'{path.name}-{os.getpid()}-{os.urandom(4).hex()}')
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         yield Incoming(root, path, fd, oid, nbytes)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from git_model_driver.core.oid import Oid
@@ -38,7 +37,7 @@ class Attempt:
         places = Places(root)
         with StoreErrors(root):
             places.folder(root / 'tmp')
-            self.path = root / 'tmp' / f'{os.getpid()}-{secrets.token_hex(8)}'
+            self.path = root / 'tmp' / f'{os.getpid()}-{os.urandom(8).hex()}'
             try:
                 with open(self.path, 'xb', buffering=0) as file:
                     write_object(file.fileno(), span.length, pieces(span), coder)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -55,7 +54,7 @@ class StatCache:
 
     def clock(self) -> int:
         """The file system's time in ns, to be asked before a file is read."""
-        probe = self.folder / f'clock.{secrets.token_hex(4)}'
+        probe = self.folder / f'clock.{os.urandom(4).hex()}'
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe.touch()
@@ -95,7 +94,7 @@ class StatCache:
         beside: Mapping[str, Status | None],
     ) -> None:
         target = self._file(path)
-        temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}')
+        temporary = target.with_name(f'{target.name}.{os.urandom(4).hex()}')
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             files = [[os.fsencode(f).hex(), s] for f, s in sorted(beside.items())]

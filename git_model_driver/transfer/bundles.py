@@ -7,7 +7,6 @@ push to (gitformat-bundle(5)).
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -55,7 +54,7 @@ def create(
 
 @contextmanager
 def _scratch(tmp: Path) -> Iterator[Path]:
-    folder = tmp / f'bundle-{os.getpid()}-{secrets.token_hex(8)}'
+    folder = tmp / f'bundle-{os.getpid()}-{os.urandom(8).hex()}'
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -80,7 +79,7 @@ def _write(
     target: Path, head: list[bytes], refs: Sequence[Ref], quarantine: Quarantine,
 ) -> None:
     """The lines, those of refs, and a pack with what they lead to."""
-    temporary = target.with_name(f'.{target.name}.{secrets.token_hex(8)}')
+    temporary = target.with_name(f'.{target.name}.{os.urandom(8).hex()}')
     lines = [*head, *(f'{ref.oid} {ref.name}\n'.encode() for ref in refs), b'\n']
     with _named(target, temporary) as file:
         file.write(b''.join(lines))

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def read(root: Path) -> set[Oid]:
 
 def write(root: Path, oids: Iterable[Oid]) -> None:
     with StoreErrors(root):
-        temporary = root / 'tmp' / f'{os.getpid()}-{secrets.token_hex(8)}'
+        temporary = root / 'tmp' / f'{os.getpid()}-{os.urandom(8).hex()}'
         temporary.parent.mkdir(exist_ok=True)
         temporary.write_bytes(b''.join(sorted(map(digest_of, oids))))
         os.replace(temporary, root / _NAME)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -57,7 +56,7 @@ def _damaged(
 
 
 def _arrive(remote: RemoteStore, oids: Sequence[Oid], folder: Path) -> bool:
-    scratch = Store(folder / f'fsck-{os.getpid()}-{secrets.token_hex(8)}')
+    scratch = Store(folder / f'fsck-{os.getpid()}-{os.urandom(8).hex()}')
     try:
         remote.take(oids, scratch)
         return not scratch.missing(oids)

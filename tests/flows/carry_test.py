@@ -9,6 +9,7 @@ import pytest
 
 from tests.testing import expected
 from tests.testing.repository import Repo
+from tests.testing.repository import after
 
 M = 'm.safetensors'
 BASE: dict[str, Any] = {'a': 1.0, 'b': [1.0, 2.0], 'c': [10.0]}
@@ -20,19 +21,25 @@ TODO = {'GIT_SEQUENCE_EDITOR': 'true'}
 
 @pytest.fixture
 def diverged(repo: Repo) -> Repo:
+    return after(repo, diverge)
+
+
+def diverge(repo: Repo) -> None:
     repo.diverge(BASE, OURS, THEIRS)
-    return repo
 
 
 @pytest.fixture
 def stuck(repo: Repo) -> Repo:
     """Topic is two commits ahead; the first cannot be carried over to main."""
+    return after(repo, get_ahead)
+
+
+def get_ahead(repo: Repo) -> None:
     repo.diverge(*({'x': numpy.array([i]), 'y': float(i)} for i in (1, 2, 4)))
     repo.git('checkout', '-q', 'topic')
     repo.save(M, x=numpy.array([4]), y=8.0)
     repo.commit('more')
     repo.git('checkout', '-q', 'main')
-    return repo
 
 
 def has(repo: Repo, **tensors: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.testing import expected
 from tests.testing.repository import Repo
+from tests.testing.repository import after
 
 M = 'm.safetensors'
 BASE: dict[str, Any] = {'a': 1.0, 'b': [1.0, 2.0], 'c': [10.0], 'd': 0.0}
@@ -41,6 +42,10 @@ CONFLICTED = (
 @pytest.fixture
 def conflicted(repo: Repo) -> Repo:
     """A merge of topic into main stopped at the tensors a and b."""
+    return after(repo, stop_at_two)
+
+
+def stop_at_two(repo: Repo) -> None:
     repo.write('.gitmodel', RULES)
     repo.commit('rules')
     repo.diverge(BASE, OURS, THEIRS)
@@ -57,7 +62,6 @@ def conflicted(repo: Repo) -> Repo:
         'CONFLICT (content): Merge conflict in m.safetensors\n'
         'Automatic merge failed; fix conflicts and then commit the result.\n'
     )
-    return repo
 
 
 def conclude(repo: Repo, **tensors: Any) -> None:

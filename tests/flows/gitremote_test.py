@@ -15,6 +15,7 @@ from tests.testing.remotes import batches
 from tests.testing.remotes import clone
 from tests.testing.remotes import connect
 from tests.testing.repository import Repo
+from tests.testing.repository import after
 
 M = 'm.safetensors'
 SERVERS = {
@@ -61,10 +62,13 @@ def here(tmp_path: Path, repo: Repo) -> str:
 @pytest.fixture
 def told(repo: Repo) -> Repo:
     """Two commits on main."""
+    return after(repo, commit_twice)
+
+
+def commit_twice(repo: Repo) -> None:
     for seed in (1, 2):
         save(repo, seed)
         repo.commit(f'version {seed}')
-    return repo
 
 
 def test_a_push_and_a_clone_are_enough(told: Repo, url: str, tmp_path: Path) -> None:

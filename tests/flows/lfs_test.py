@@ -13,6 +13,7 @@ import pytest
 from tests.testing.lfsserver import Lfs
 from tests.testing.lfsserver import lfs
 from tests.testing.repository import Repo
+from tests.testing.repository import after
 
 M = 'm.safetensors'
 LFS = shutil.which('git-lfs') is None
@@ -54,12 +55,16 @@ def server(bare: Repo) -> Iterator[Lfs]:
 @pytest.fixture
 def told(repo: Repo, server: Lfs) -> Repo:
     """Two commits on main, and the remote "origin"."""
-    for seed in (1, 2):
-        save(repo, seed)
-        repo.commit(f'version {seed}')
+    after(repo, commit_twice)
     repo.git('remote', 'add', 'origin', f'{server.url}/bare.git')
     repo.git('config', 'remote.origin.modelStore', 'lfs')
     return repo
+
+
+def commit_twice(repo: Repo) -> None:
+    for seed in (1, 2):
+        save(repo, seed)
+        repo.commit(f'version {seed}')
 
 
 @pytest.fixture

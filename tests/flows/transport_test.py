@@ -9,6 +9,7 @@ import pytest
 from tests.testing import expected
 from tests.testing.repository import Git
 from tests.testing.repository import Repo
+from tests.testing.repository import after
 
 M = 'm.safetensors'
 FIRST: dict[str, Any] = {'a': 1.0, 'b': [1.0, 2.0]}
@@ -21,11 +22,14 @@ pytestmark = pytest.mark.usefixtures('everywhere')
 @pytest.fixture
 def told(repo: Repo) -> Repo:
     """Two commits on main."""
+    return after(repo, commit_twice)
+
+
+def commit_twice(repo: Repo) -> None:
     repo.save(M, **FIRST)
     repo.commit('first')
     repo.save(M, **SECOND)
     repo.commit('second')
-    return repo
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from git_model_driver.merging.resolve import Resolver
 from git_model_driver.merging.rules import Rules
 from git_model_driver.store.objects import Store
 from tests.testing.repository import Repo
+from tests.testing.repository import after
 
 PATH = 'm.safetensors'
 OPEN = {'a', 'layers.2.w', 'layers.10.w'}
@@ -24,6 +25,12 @@ OPEN = {'a', 'layers.2.w', 'layers.10.w'}
 @pytest.fixture
 def open_merge(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
     """A merge with three tensors and a line of metadata in conflict."""
+    after(repo, stop)
+    monkeypatch.chdir(repo.path)
+    return repo
+
+
+def stop(repo: Repo) -> None:
     names = {'a': 'a', 'layers.2.w': 'w2', 'layers.10.w': 'w10'}
 
     def save(message: str, version: str, **values: float) -> None:
@@ -37,8 +44,6 @@ def open_merge(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
     repo.git('checkout', '-q', 'main')
     save('ours', '1', a=4, w2=40, w10=400)
     repo.git('-c', 'model.merge=conflict', 'merge', 'topic', code=1)
-    monkeypatch.chdir(repo.path)
-    return repo
 
 
 def settle(repo: Repo, method: str, *globs: str, text: str = '') -> resolve.Left:

@@ -160,28 +160,56 @@ def make(path: Path, *patterns: str) -> Repo:
     It is a copy of the first one made with the same settings: making one takes ten
     times as long as copying it.
     """
-    said = tuple(sorted(
-        (name, value) for name, value in os.environ.items()
-        if name == 'PATH' or name.startswith('GIT_')
-    ))
+    made = _made(patterns or ('*.safetensors',), _settings())
+    return _copied(made.name, path)
+
+
+def after(repo: Repo, steps: Callable[[Repo], None]) -> Repo:
+    """What a new repository is after these steps, taken once and copied."""
+    made = _stepped(steps, _settings())
+    shutil.rmtree(repo.path)
+    return _copied(made.name, repo.path)
+
+
+def _copied(made: str, path: Path) -> Repo:
+    shutil.copytree(made, path, symlinks=True)
+    repo = Repo(path)
+    repo.git('update-index', '-q', '--refresh', code=None)      # 1 in a conflict
+    return repo
+
+
+def _settings() -> tuple[object, ...]:
+    """What a repository may be another one by."""
     users = Path(os.environ['HOME']) / '.gitconfig'
-    made = _template(
-        patterns or ('*.safetensors',), said,
+    return (
         users.read_bytes() if users.exists() else b'',
+        *((name, value) for name, value in sorted(os.environ.items())
+          if name == 'PATH' or name.startswith('GIT_')),
     )
-    shutil.copytree(Path(made.name) / 'repo', path, symlinks=True)
-    return Repo(path)
 
 
 @cache
-def _template(
-    patterns: tuple[str, ...], environment: object, settings: bytes,
-) -> tempfile.TemporaryDirectory[str]:
-    folder = tempfile.TemporaryDirectory()
-    repo = Repo(Path(folder.name) / 'repo')
-    repo.path.mkdir()
+def _made(patterns: tuple[str, ...], _: object) -> tempfile.TemporaryDirectory[str]:
+    folder = _folder()
+    repo = Repo(Path(folder.name))
     repo.git('init', '-q', '-b', 'main')
     repo.git('model', 'install', '--local')
     repo.git('model', 'track', *patterns)
     repo.commit('track models', '.gitattributes')
+    return folder
+
+
+@cache
+def _stepped(
+    steps: Callable[[Repo], None], _: object,
+) -> tempfile.TemporaryDirectory[str]:
+    folder = _folder()
+    os.rmdir(folder.name)
+    steps(make(Path(folder.name)))
+    return folder
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory()
+    os.chmod(folder.name, 0o755)
     return folder

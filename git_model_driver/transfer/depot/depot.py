@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from collections.abc import Collection
@@ -103,7 +102,7 @@ class Depot:
         lacking = [oid for oid in objects if oid not in there]
         for oid in lacking:
             source_of(oid, objects[oid], store)
-        scratch = self._root / 'tmp' / f'push-{os.getpid()}-{secrets.token_hex(8)}'
+        scratch = self._root / 'tmp' / f'push-{os.getpid()}-{os.urandom(8).hex()}'
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             levels = sending.ready(lacking, store, shelves, scratch)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +54,7 @@ class Folder:
     def put(self, key: str, nbytes: int, pieces: Iterable[Buffer]) -> None:
         """Somebody else's file of that name stays."""
         final = self._root / key
-        path = self._root / _TMP / f'{os.getpid()}-{secrets.token_hex(8)}'
+        path = self._root / _TMP / f'{os.getpid()}-{os.urandom(8).hex()}'
         with self._errors('write'):
             self._need_root()
             for folder in (path.parent, final.parent):

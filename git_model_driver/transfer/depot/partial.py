@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from pathlib import Path
 
 from git_model_driver.store.disk import StoreErrors
@@ -31,7 +30,7 @@ class Partial:
         self.path = tmp / f'partial-{name}'
         fd = self._shared() if nbytes >= _RESUMED_FROM else None
         if fd is None:
-            self.path = tmp / f'partial-{os.getpid()}-{secrets.token_hex(8)}'
+            self.path = tmp / f'partial-{os.getpid()}-{os.urandom(8).hex()}'
             fd = _open(self.path, os.O_EXCL)
         self._is_shared = self.path.name == f'partial-{name}'
         self._fd = fd

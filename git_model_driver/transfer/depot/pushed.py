@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,7 +32,7 @@ class Pushed:
         if not new:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._file.parent / f'.{secrets.token_hex(8)}'
+        temporary = self._file.parent / f'.{os.urandom(8).hex()}'
         kept = [*lines, *new][-_MOST:]
         temporary.write_text(''.join(f'{line}\n' for line in kept), encoding='utf-8')
         os.replace(temporary, self._file)

@@ -5,7 +5,7 @@ settings: nothing that a repository holds is asked.
 """
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -93,7 +93,7 @@ class Storage:
         if self._scheme in _ATOMIC:
             self._write(self._path(key), nbytes, pieces)
             return
-        path = self._path(f'tmp/{secrets.token_hex(16)}')
+        path = self._path(f'tmp/{os.urandom(16).hex()}')
         try:
             self._make_folder(path)
             self._write(path, nbytes, pieces)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
 from contextlib import suppress
@@ -131,7 +130,7 @@ class Taking:
 
     def _opened(self, sealed: Path, oid: Oid) -> Path:
         """The object in an encrypted file, in one of its own."""
-        path = self._tmp / f'opened-{os.getpid()}-{secrets.token_hex(8)}'
+        path = self._tmp / f'opened-{os.getpid()}-{os.urandom(8).hex()}'
         with StoreErrors(self._store.root):
             open_file(self._shelves.seal, sealed, path, object_(oid))
         return path

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
@@ -74,7 +73,7 @@ class Known:
 
     def add(self, id_: str, text: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._folder / f'.{secrets.token_hex(8)}'
+        temporary = self._folder / f'.{os.urandom(8).hex()}'
         temporary.write_text(text, encoding='utf-8')
         os.replace(temporary, self._folder / id_)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -78,7 +77,7 @@ class Standalone:
     def _write(self, oid: Oid, store: Store, progress: Progress) -> None:
         """A file that has its name only when it is whole and on disk."""
         final, places = self.path(oid), Places(self.root)
-        temporary = self.root / 'tmp' / f'{hex_of(oid)}-{secrets.token_hex(8)}'
+        temporary = self.root / 'tmp' / f'{hex_of(oid)}-{os.urandom(8).hex()}'
         with StoreErrors(self.root):
             self.root.parent.stat()
             places.folder(temporary.parent)
