@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -33,7 +34,8 @@ _DURABLE = ('-c', 'core.fsync=all', '-c', 'core.fsyncObjectFiles=true')
 class Objects:
     """Reads objects by their names; use it as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        self._env = env or {}
         self._batch: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Objects:
@@ -83,6 +85,7 @@ class Objects:
             self._batch = subprocess.Popen(
                 ('git', *STREAMED, 'cat-file', '--batch'), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 16,
+                env={**os.environ, **self._env},
             )
         assert self._batch.stdin
         self._batch.stdin.write(''.join(f'{name}\n' for name in names).encode())

@@ -6,26 +6,21 @@ repository's, so that nothing is stored twice for longer than it takes.
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 from typing import NamedTuple
 
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitError
 from git_model_driver.git import run
+from git_model_driver.git.objects import Objects
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.run import Result
 
 NAMESPACE = 'refs/models/'
-_HEAD = re.compile(rb'[0-9a-f]{40,64} blob ([0-9]+)\n')
-_PIECE = 1 << 20
 # The server would take so few objects apart, and compress each (receive.unpackLimit).
 UNPACKED_BELOW = 100
 _REFUSED = (b'unadvertised object', b'not our ref', b'did not send all necessary')
@@ -52,12 +47,15 @@ class Refused(GitError):
 class Quarantine:
     """An object directory of its own below ``parent``, gone after the ``with``."""
 
-    def __init__(self, parent: Path, repository: Repository) -> None:
+    def __init__(
+        self, parent: Path, repository: Repository, *lenders: Path,
+    ) -> None:
         self.folder = parent / f'git-{os.getpid()}-{os.urandom(8).hex()}'
         others = [
             os.environ.get('GIT_OBJECT_DIRECTORY')
             or str(repository.common_dir / 'objects'),
             os.environ.get('GIT_ALTERNATE_OBJECT_DIRECTORIES', ''),
+            *map(_quoted, lenders),
         ]
         self._env = {
             'GIT_OBJECT_DIRECTORY': str(self.folder),
@@ -123,40 +121,19 @@ class Quarantine:
     def blob(self, name: str) -> bytes:
         return self._run('cat-file', 'blob', name)
 
-    def blobs(self, names: Iterable[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """Size and pieces of each; all pieces of one before the next."""
-        process = subprocess.Popen(
-            ('git', 'cat-file', '--batch'), stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env={**os.environ, **self._env},
-        )
-        assert process.stdin and process.stdout
-        try:
-            for name in names:
-                process.stdin.write(name.encode() + b'\n')
-                process.stdin.flush()
-                head = _HEAD.fullmatch(process.stdout.readline())
-                if head is None:
-                    raise GitError(f"'{name}' did not arrive")
-                size = int(head[1])
-                yield size, _pieces(process.stdout, size)
-                process.stdout.read(1)
-        finally:
-            process.stdin.close()
-            process.stdout.close()
-            process.wait()
+    @property
+    def objects(self) -> Objects:
+        """Reads what is in it, and what lies where it may borrow from."""
+        return Objects(self._env)
 
     def _run(self, *command: str) -> bytes:
         return run.output(*command, env=self._env)
 
 
-def _pieces(stream: IO[bytes], left: int) -> Iterator[bytes]:
-    while left:
-        piece = stream.read(min(_PIECE, left))
-        if not piece:
-            raise GitError('an object was cut short while it was read')
-        left -= len(piece)
-        yield piece
+def _quoted(path: Path) -> str:
+    """As a member of a list of paths: git takes off the quotes."""
+    text = str(path).replace('\\', '\\\\').replace('"', '\\"')
+    return f'"{text}"'
 
 
 def check(result: Result, command: str, url: str) -> bytes:

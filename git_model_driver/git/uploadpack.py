@@ -13,6 +13,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
 
@@ -28,6 +29,7 @@ from git_model_driver.git.pktline import FLUSH
 from git_model_driver.git.pktline import ProtocolError
 from git_model_driver.git.pktline import packet
 from git_model_driver.git.repository import is_far
+from git_model_driver.git.repository import local_git_dir
 from git_model_driver.git.ssh import Place
 
 _DELIMITER = b'0001'
@@ -187,22 +189,41 @@ def _command(url: str) -> tuple[tuple[str, ...], bytes]:
     """The program that connects us, and what to ask it for if it is a helper."""
     if _setting('protocol.version') in _OLD_PROTOCOLS:
         raise Unsupported
-    if any(_setting(f'remote.{url}.{key}') for key in ('uploadpack', 'vcs')):
-        raise Unsupported
-    address = run.text('ls-remote', '--get-url', url)
-    scheme, colon, rest = address.partition('://')
+    address = _address(url)
+    scheme, colon, _ = address.partition('://')
     if colon and scheme in _HTTP:
         _check_allowed(scheme)
         return ('git', f'remote-{scheme}', url, address), b'git-upload-pack'
     if place := ssh.parse(address):
         _check_allowed('ssh')
         return _over_ssh(place, address), b''
+    return ('git', 'upload-pack', _path(address)), b''
+
+
+def _address(url: str) -> str:
+    if any(_setting(f'remote.{url}.{key}') for key in ('uploadpack', 'vcs')):
+        raise Unsupported
+    return run.text('ls-remote', '--get-url', url)
+
+
+def _path(address: str) -> str:
+    """Where on this machine that is. Raises Unsupported."""
     _check_allowed('file')
+    scheme, colon, rest = address.partition('://')
     if colon and scheme == 'file':
-        return ('git', 'upload-pack', unquote(rest)), b''
+        return unquote(rest)
     if colon or is_far(address) or '::' in address or not os.path.isdir(address):
         raise Unsupported
-    return ('git', 'upload-pack', address), b''
+    return address
+
+
+def near(url: str) -> Path | None:
+    """The objects of a repository of this machine: they need no server."""
+    try:
+        git_dir = local_git_dir(_path(_address(url)), Path.cwd())
+    except Unsupported:
+        return None
+    return git_dir / 'objects' if git_dir else None
 
 
 def _over_ssh(place: Place, address: str) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
+from git_model_driver.git.objects import Objects
 from git_model_driver.git.packstream import PackStream
-from git_model_driver.git.transport import Quarantine
 from git_model_driver.store.disk import write_all
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
@@ -85,32 +85,24 @@ class Arrivals:
 
     def take(self, pack: PackStream) -> None:
         for blob in pack.blobs():
-            self.add(blob.nbytes, blob.pieces)
+            known = self._by_size.get(blob.nbytes, ())
+            # Told by its size where that is no other's: hashing costs as much as all
+            # else. What is in it is compared with a SHA-256 later.
+            self._add(next(iter(known)) if len(known) == 1 else None, blob.pieces)
 
-    def add_missing(self, quarantine: Quarantine) -> None:
-        """What git itself has fetched. Raises GitError where that is not all."""
-        names = [n for n in self._wanted if not (self._folder / n).exists()]
-        if names:
-            for name, (nbytes, pieces) in zip(names, quarantine.blobs(names)):
-                self.add(nbytes, pieces, name)
+    def add_missing(self, objects: Objects) -> None:
+        """What git itself can reach. Raises GitError where that is not all."""
+        for name in self._wanted:
+            if not (self._folder / name).exists():
+                self._add(name, objects.pieces(name))
 
-    def add(
-        self, nbytes: int, pieces: Iterable[bytes], name: str | None = None,
-    ) -> None:
+    def _add(self, name: str | None, pieces: Iterable[bytes]) -> None:
         arriving = self._folder / 'arriving'
         with open(arriving, 'wb', buffering=0) as file:
             for piece in pieces:
                 write_all(file.fileno(), piece)
                 self._progress.add(len(piece))
-        arriving.rename(self._folder / (name or self._name(nbytes, arriving)))
-
-    def _name(self, nbytes: int, path: Path) -> str:
-        """Told by its size where that is no other's: hashing costs as much as all else.
-
-        What is in it is compared with a SHA-256 later.
-        """
-        known = self._by_size.get(nbytes, ())
-        return next(iter(known)) if len(known) == 1 else _hashed(path, self._algorithm)
+        arriving.rename(self._folder / (name or _hashed(arriving, self._algorithm)))
 
     def assemble(self, stored: Stored) -> Path:
         """The file of an object, of its parts. Raises GitError where one is missing."""

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 
+from git_model_driver.core.errors import GitError
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import transport
@@ -61,6 +63,11 @@ class GitRemote:
     @cached_property
     def _seal(self) -> Seal:
         return self._find_seal()
+
+    @cached_property
+    def _near(self) -> tuple[Path, ...]:
+        """Where its objects are, if they can be read as ours are."""
+        return tuple(filter(None, [uploadpack.near(self.url)]))
 
     @cached_property
     def _known(self) -> Known:
@@ -140,11 +147,13 @@ class GitRemote:
         meter: Progress,
     ) -> None:
         algorithm = transport.algorithm()
-        with Quarantine(self._tmp, self._repository) as quarantine:
+        with Quarantine(self._tmp, self._repository, *self._near) as quarantine:
             arrivals = Arrivals(quarantine.folder, needed, algorithm, meter)
-            for names in fetches:
-                self._fetch(names, algorithm, arrivals, quarantine)
-            arrivals.add_missing(quarantine)
+            if not (self._near and _has_all(quarantine, arrivals)):
+                for names in fetches:
+                    self._fetch(names, algorithm, arrivals, quarantine)
+                with quarantine.objects as objects:
+                    arrivals.add_missing(objects)
             incoming.unpack(arrivals, needed, store, self._seal)
 
     def _fetch(
@@ -158,6 +167,16 @@ class GitRemote:
             except Unsupported:     # and not asked for again
                 self._is_direct = False
         quarantine.fetch(self.url, names)
+
+
+def _has_all(quarantine: Quarantine, arrivals: Arrivals) -> bool:
+    """Whether all was to be had without the other side's help."""
+    try:
+        with quarantine.objects as objects:
+            arrivals.add_missing(objects)
+    except GitError:
+        return False
+    return True
 
 
 def _by_blob(needed: Iterable[Stored]) -> list[list[str]]:
