@@ -114,7 +114,9 @@ def added(repo: Repo, files: str, attributes: str) -> str:
     return there.git('write-tree', env=env)
 
 
-@pytest.mark.parametrize('seed', range(6))
+@pytest.mark.parametrize('seed', [
+    0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6)),
+])
 def test_a_random_history_keeps_every_file_and_comes_back(
     tmp_path: Path, seed: int,
 ) -> None:
@@ -512,7 +514,9 @@ def _killed(repo: Repo, programs: Path, at: int, kind: str) -> int:
     return log.stat().st_size // 16
 
 
-@pytest.mark.parametrize('kind', ['kill', 'killall'])
+@pytest.mark.parametrize('kind', [
+    pytest.param('kill', marks=pytest.mark.slow), 'killall',
+])
 def test_killed_at_any_moment_there_is_the_old_or_the_new(
     tmp_path: Path, kind: str,
 ) -> None:

@@ -21,6 +21,12 @@ OTHER = 'f' * 64
 NEW_KEY = 'openssl rand -hex 32'
 
 
+PLAIN_IF_SLOW = pytest.mark.parametrize('sealed', [
+    pytest.param(False, id='plain', marks=pytest.mark.slow),
+    pytest.param(True, id='sealed'),
+])
+
+
 @pytest.fixture(scope='module')
 def server() -> Iterator[s3.Server]:
     with s3.served() as running:
@@ -117,7 +123,8 @@ def where(
 
 
 @pytest.mark.parametrize(('where', 'sealed'), [
-    ('share', False), ('address', True), ('s3', False), ('s3', True), ('sftp', False),
+    ('share', False), ('address', True), ('s3', False), ('sftp', False),
+    pytest.param('s3', True, marks=pytest.mark.slow),
     ('git', True),
 ], indirect=['where'])
 def test_a_push_a_merge_and_a_pull(
@@ -218,6 +225,7 @@ def noise(repo: Repo, count: int = 1) -> None:
     repo.commit('noise')
 
 
+@pytest.mark.slow       # what asks S3 tries for long
 def test_a_server_that_dies_under_a_push(told: Repo, bucket: Bucket) -> None:
     noise(told)
     connect(told, bucket.url)
@@ -259,7 +267,7 @@ def asked(bucket: Bucket, key: str) -> int:
     return sum(m == 'GET' and k.endswith(key) for m, k in bucket.server.have())
 
 
-@pytest.mark.parametrize('sealed', [False, True], ids=['plain', 'sealed'])
+@PLAIN_IF_SLOW
 def test_a_server_that_dies_under_a_clone(
     told: Repo, bucket: Bucket, tmp_path: Path, key: Path, sealed: bool,
 ) -> None:
@@ -274,7 +282,7 @@ def test_a_server_that_dies_under_a_clone(
     assert list((bob.path / '.git/model/tmp').iterdir()) == []
 
 
-@pytest.mark.parametrize('sealed', [False, True], ids=['plain', 'sealed'])
+@PLAIN_IF_SLOW
 def test_a_beginning_that_is_wrong_is_not_gone_on_with(
     told: Repo, bucket: Bucket, tmp_path: Path, key: Path, sealed: bool,
 ) -> None:
