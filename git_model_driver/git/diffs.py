@@ -1,0 +1,48 @@
+"""Which files differ, as ``git diff --raw`` has it for any of git diff's arguments."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from git_model_driver.git import run
+
+UNMERGED = 'U'
+
+
+class Pair(NamedTuple):
+    """A file on both sides. A blob is None where that side has none, and '' where it
+    is the file of the worktree; paths are from the top.
+    """
+
+    kind: str               # A, D, M, R, C, T, U
+    old_path: str
+    path: str
+    old: str | None
+    new: str | None
+
+
+def pairs(arguments: Sequence[str]) -> list[Pair]:
+    """Raises GitError with git's own words; the order is git's."""
+    records = run.zsplit(
+        'diff', '--raw', '-z', '--no-abbrev', '--no-ext-diff', '--no-color',
+        '-M', '--ignore-submodules', *arguments,
+    )
+    found, fields = [], iter(records)
+    for record in fields:
+        if not record.startswith(b':') or record.startswith(b'::'):
+            continue        # of a merge, or what an option of the user's adds
+        old_mode, new_mode, old, new, kind = record[1:].decode().split(' ')
+        old_path = path = os.fsdecode(next(fields))
+        if kind[0] in 'RC':
+            path = os.fsdecode(next(fields))
+        found.append(Pair(
+            kind[0], old_path, path, _blob(old_mode, old), _blob(new_mode, new),
+        ))
+    return found
+
+
+def _blob(mode: str, oid: str) -> str | None:
+    if not mode.startswith('100'):
+        return None         # nothing, a link or a submodule
+    return '' if set(oid) == {'0'} else oid

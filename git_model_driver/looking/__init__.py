@@ -1,0 +1,1 @@
+"""Acts: what is in a model, and what changed between two."""

@@ -1,0 +1,231 @@
+"""How much a tensor changed, the same on every machine, in float64.
+
+Sums are added as trees of fixed shape and then exactly (``math.fsum``), so they do
+not depend on a processor, on threads, or on how the bytes are stored.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import numbers
+from git_model_driver.core.model import Entry
+from git_model_driver.formats import values
+
+_SAMPLE = 32        # rows and columns that the rank is estimated from
+_SMALLEST_RANKED = 2
+
+Read = Callable[[Entry], Iterable['bytes | memoryview']]
+
+
+class Sums(NamedTuple):
+    """Of squares over the elements that are finite on both sides."""
+
+    delta: float = 0.0      # of new - old
+    old: float = 0.0
+    new: float = 0.0
+    dot: float = 0.0        # of old * new
+
+    def plus(self, other: Sums) -> Sums:
+        return Sums(*(a + b for a, b in zip(self, other)))
+
+    @property
+    def relative(self) -> float:
+        """|new - old| / |old|, Euclidean; inf where old is all zeros and new is not."""
+        if not self.delta:
+            return 0.0
+        return math.sqrt(self.delta) / math.sqrt(self.old) if self.old else math.inf
+
+    @property
+    def cosine(self) -> float:
+        """Of the angle between old and new; NaN where one of them is all zeros."""
+        scale = math.sqrt(self.old) * math.sqrt(self.new)
+        return max(-1.0, min(1.0, self.dot / scale)) if scale else math.nan
+
+
+class Change(NamedTuple):
+    """What became of one tensor's elements. ``rank`` is an estimate (``_rank``)."""
+
+    sums: Sums
+    largest: float          # of |new - old|
+    changed: int            # elements with other bits
+    elements: int
+    odd: int = 0            # elements that are NaN or infinite on a side
+    rank: int | None = None
+
+
+def is_comparable(old: Entry, new: Entry) -> bool:
+    """Whether elements of the two stand for the same things."""
+    return (
+        (old.dtype, old.shape) == (new.dtype, new.shape)
+        and dict(old.extra).get('order') == dict(new.extra).get('order')
+        and dtypes.as_numpy(old.dtype) is not None
+    )
+
+
+def compute(old: Entry, new: Entry, read: Read, ranked: bool = True) -> Change:
+    """Compare two tensors of one dtype and shape, a block at a time.
+
+    ``read`` gives the bytes of a tensor's extent in pieces. Raises what ``read``
+    raises, and FormatError.
+    """
+    import numpy
+
+    work = _Work(new, ranked)
+    pairs = zip(_blocks(old, read(old)), _blocks(new, read(new)))
+    with numpy.errstate(all='ignore'):
+        for before, after in pairs:
+            work.add(before, after)
+        return work.result()
+
+
+def _blocks(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Iterator[Any]:
+    """The elements as they are stored, numbers.BLOCK at a time."""
+    import numpy
+
+    endian = numbers.endian_of(entry.extra)
+    rest = numpy.empty(0, dtypes.as_numpy(entry.dtype).newbyteorder('='))
+    for chunk in values.decoded(entry, chunks):
+        rest = numpy.concatenate([rest, numbers.stored(chunk, entry.dtype, endian)])
+        whole = len(rest) - len(rest) % numbers.BLOCK
+        for start in range(0, whole, numbers.BLOCK):
+            yield rest[start:start + numbers.BLOCK]
+        rest = rest[whole:]
+    if len(rest):
+        yield rest
+
+
+class _Work:
+    def __init__(self, entry: Entry, ranked: bool) -> None:
+        self._entry = entry
+        self._sums: list[Sums] = []
+        self._largest = 0.0
+        self._count = self._changed = self._odd = 0
+        self._sampler = _Sampler(entry) if ranked else None
+
+    def add(self, before: Any, after: Any) -> None:
+        import numpy
+
+        same = numbers.same_bits(before, after)
+        self._changed += len(same) - int(same.sum())
+        old, new = (_wide(x, self._entry.dtype) for x in (before, after))
+        finite = numpy.isfinite(old) & numpy.isfinite(new)
+        if not finite.all():
+            self._odd += len(finite) - int(finite.sum())
+            old, new = (numpy.where(finite, x, 0) for x in (old, new))
+        delta = new - old
+        self._largest = max(self._largest, float(abs(delta).max(initial=0.0)))
+        self._sums.append(Sums(
+            _dot(delta, delta), _dot(old, old), _dot(new, new), _dot(old, new),
+        ))
+        if self._sampler:
+            self._sampler.add(self._count, delta, new)
+        self._count += len(same)
+
+    def result(self) -> Change:
+        columns = zip(*self._sums) if self._sums else ([0.0] for _ in range(4))
+        rank = self._sampler.rank() if self._sampler and self._changed else None
+        return Change(
+            Sums(*map(math.fsum, columns)), self._largest, self._changed, self._count,
+            self._odd, rank,
+        )
+
+
+def _wide(array: Any, dtype: str) -> Any:
+    wide = numbers.widened(array, dtype)
+    return wide.astype('complex128' if wide.dtype.kind == 'c' else 'float64')
+
+
+def _dot(a: Any, b: Any) -> float:
+    if a.dtype.kind == 'c':
+        return _dot(a.real, b.real) + _dot(a.imag, b.imag)
+    return numbers.tree_sum(a * b)
+
+
+class _Sampler:
+    """Evenly spaced rows and columns of the change of a matrix."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._dtype = entry.dtype
+        self._places: dict[int, tuple[int, int]] = {}
+        shape = _matrix(entry)
+        self.shape = shape
+        if shape is None:
+            return
+        rows, columns = (_spread(n) for n in shape)
+        self._at = [
+            (r * shape[1] + c, i, j)
+            for i, r in enumerate(rows) for j, c in enumerate(columns)
+        ]
+        self._next = 0
+        self._delta = [[0.0] * len(columns) for _ in rows]
+        self._squares = 0.0
+
+    def add(self, start: int, delta: Any, new: Any) -> None:
+        """Take what it needs of the elements from ``start`` on."""
+        if self.shape is None:
+            return
+        while self._next < len(self._at):
+            place, i, j = self._at[self._next]
+            if place >= start + len(delta):
+                break
+            self._delta[i][j] = float(delta[place - start])
+            self._squares += float(new[place - start]) ** 2
+            self._next += 1
+
+    def rank(self) -> int | None:
+        """None where it is no matrix, or where the sample tells no more than "many"."""
+        if self.shape is None:
+            return None
+        import numpy
+
+        from git_model_driver.core import orthogonal
+
+        sample = numpy.array(self._delta)
+        largest = float(abs(sample).max(initial=0.0))
+        if not largest:
+            return None
+        singular, _ = orthogonal.right_vectors(sample)
+        floor = self._noise(sample.shape) + 1e-12 * float(singular[0])
+        found = int((singular > floor).sum())
+        return found if found < min(sample.shape) or found == min(self.shape) else None
+
+    def _noise(self, shape: Sequence[int]) -> float:
+        """The largest singular value that rounding to the dtype is likely to make.
+
+        A matrix of independent errors has none above s (sqrt(m) + sqrt(n)), nearly
+        always (Davidson, Szarek 2001, theorem II.13); both sides were rounded.
+        """
+        rms = math.sqrt(self._squares / (shape[0] * shape[1]))
+        unit = _UNITS.get(self._dtype, 2.0 ** -52)
+        return 2 * unit * rms * (math.sqrt(shape[0]) + math.sqrt(shape[1]))
+
+
+_UNITS = {
+    'BF16': 2.0 ** -9, 'F16': 2.0 ** -12, 'F32': 2.0 ** -25, 'F64': 2.0 ** -54,
+    'F8_E4M3': 2.0 ** -5, 'F8_E5M2': 2.0 ** -4, 'F8_E4M3FNUZ': 2.0 ** -5,
+    'F8_E5M2FNUZ': 2.0 ** -4,
+}
+
+
+def _matrix(entry: Entry) -> tuple[int, int] | None:
+    """Rows and columns, as the elements lie; None for what is no matrix of floats."""
+    extra = dict(entry.extra)
+    if entry.dtype not in _UNITS or len(entry.shape) < 2:
+        return None
+    shape = entry.shape
+    if extra.get('order') == 'F':
+        shape = shape[::-1]
+    rows, columns = shape[0], math.prod(shape[1:])
+    return (rows, columns) if min(rows, columns) >= _SMALLEST_RANKED else None
+
+
+def _spread(n: int) -> list[int]:
+    taken = min(n, _SAMPLE)
+    return [i * n // taken for i in range(taken)]
