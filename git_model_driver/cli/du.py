@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from typing import Any
 
+from git_model_driver.cli import faces
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git import worktree
 from git_model_driver.git.repository import Repository
+from git_model_driver.render import table
+from git_model_driver.render.face import Face
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
+from git_model_driver.render.table import Cell
+from git_model_driver.render.table import Row
 from git_model_driver.transfer.locate import store_of
 from git_model_driver.upkeep import usage
 from git_model_driver.upkeep.usage import Usage
 from git_model_driver.upkeep.usage import Use
+
+_COLUMNS = (table.RIGHT, table.RIGHT, table.RIGHT, table.NAME)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-r', '--revision', metavar='<revision>', action='append',
                         default=[], help='only these commits or ranges, not all')
     parser.add_argument('--json', action='store_true', help='print one document')
+    faces.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_document(found), indent=2))
     else:
-        print(*_lines(found, path), sep='\n')
+        print(*_lines(found, path, faces.face(args, 'model')), sep='\n')
     return 0
 
 
@@ -66,10 +73,13 @@ def _document(found: Usage) -> dict[str, Any]:
     }
 
 
-def _lines(found: Usage, path: str | None) -> list[str]:
-    heading = ('ON DISK', 'RAW', 'OBJECTS', 'TENSOR' if path else 'MODEL')
-    rows = [heading, *map(_row, [*found.uses, found.total])]
-    lines = _aligned(rows)
+def _lines(found: Usage, path: str | None, face: Face) -> list[str]:
+    heading = [
+        Cell(word, 'diff.meta')
+        for word in ('ON DISK', 'RAW', 'OBJECTS', 'TENSOR' if path else 'MODEL')
+    ]
+    rows: list[Row] = [heading, *map(_row, [*found.uses, found.total])]
+    lines = list(table.lines(rows, _COLUMNS, face))
     if path is None:
         lines += _rest(found)
     return lines
@@ -80,14 +90,6 @@ def _row(use: Use) -> tuple[str, str, str, str]:
     if use.missing:
         name += f'   ({use.missing} not here)'
     return size(use.stored), size(use.raw), str(use.objects), name
-
-
-def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    return [
-        '  '.join([*(cell.rjust(w) for cell, w in zip(row, widths)), row[3]])
-        for row in rows
-    ]
 
 
 def _rest(found: Usage) -> list[str]:

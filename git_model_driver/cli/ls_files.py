@@ -9,8 +9,12 @@ import argparse
 import fnmatch
 import json
 import os
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
+from git_model_driver.cli import faces
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import oid as oids
@@ -20,8 +24,18 @@ from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.models import Tracked
 from git_model_driver.git import run as git
+from git_model_driver.render import table
+from git_model_driver.render.face import Face
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
+from git_model_driver.render.table import Cell
+from git_model_driver.render.table import Column
+from git_model_driver.render.table import Row
+
+_ONE = Column(gap=' ')
+_MODEL = (table.LEFT, _ONE, Column(cut=True, gap=' '), table.LEFT, table.RIGHT,
+          table.RIGHT)
+_TENSOR = (table.NAME, _ONE, _ONE, _ONE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-z', dest='null', action='store_true',
                         help='end paths with NUL and quote none; implies -n')
     parser.add_argument('--json', action='store_true', help='print one document')
+    faces.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,12 +70,35 @@ def run(args: argparse.Namespace) -> int:
         if args.null:
             print(*(f'{model.path}\0' for model in shown), sep='', end='')
             return 0
-        for model in shown:
-            print(_line(model, args, filter_))
-            if args.tensors and model.manifest:
-                for entry in model.manifest.tensors.values():
-                    print(f'  {_tensor(entry, args.long)}')
+        if args.name_only and not args.tensors:
+            _print_all(words.printable(model.path) for model in shown)
+            return 0
+        _print(shown, args, filter_)
     return 0
+
+
+def _print(shown: list[Tracked], args: argparse.Namespace, filter_: Filter) -> None:
+    face = faces.face(args, 'model')
+    for model, line in zip(shown, _aligned(
+        [_row(model, args, filter_) for model in shown], _MODEL, face,
+    )):
+        print(line)
+        if args.tensors and model.manifest:
+            rows = [_tensor(e, args.long) for e in model.manifest.tensors.values()]
+            _print_all(_aligned(rows, _TENSOR, face, '  '))
+
+
+def _print_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def _aligned(
+    rows: list[Row], columns: Sequence[Column], face: Face, indent: str = '',
+) -> Iterator[str]:
+    """Columns for people; for programs, words with one space between them."""
+    for some in [rows] if face.width else [[row] for row in rows]:
+        yield from table.lines(some, columns, face, indent)
 
 
 def _is_wanted(path: str, args: argparse.Namespace) -> bool:
@@ -83,24 +121,30 @@ def _in_revision(revision: str, filter_: Filter) -> list[Tracked]:
     return found
 
 
-def _line(model: Tracked, args: argparse.Namespace, filter_: Filter) -> str:
+def _row(model: Tracked, args: argparse.Namespace, filter_: Filter) -> Row:
     assert model.manifest
+    path = Cell(words.printable(model.path))
     if args.name_only:
-        return words.printable(model.path)
-    top = filter_.repository.top
-    mark = '*'
-    if filter_.store.missing(model.manifest.oids):
-        mark = '~'
-    elif top is None or not (top / model.path).is_file() or (
-        models.is_manifest(top / model.path)
-    ):
-        mark = '-'
+        return [path]
+    mark = _mark(model, filter_)
     blob = model.blob if args.long else model.blob[:10]
-    line = f'{blob} {mark} {words.printable(model.path)}'
+    row = [Cell(blob, 'diff.commit'), Cell(mark, 'diff.old' * (mark == '~')), path]
     if args.size:
         count = plural(len(model.manifest.tensors), 'tensor')
-        line += f'  {model.manifest.format}  {count}  {size(_nbytes(model))}'
-    return line
+        row += map(Cell, (model.manifest.format, count, size(_nbytes(model))))
+    return row
+
+
+def _mark(model: Tracked, filter_: Filter) -> str:
+    assert model.manifest
+    top = filter_.repository.top
+    if filter_.store.missing(model.manifest.oids):
+        return '~'
+    if top is None or not (top / model.path).is_file() or (
+        models.is_manifest(top / model.path)
+    ):
+        return '-'
+    return '*'
 
 
 def _nbytes(model: Tracked) -> int:
@@ -110,10 +154,10 @@ def _nbytes(model: Tracked) -> int:
     )
 
 
-def _tensor(entry: Entry, long: bool) -> str:
+def _tensor(entry: Entry, long: bool) -> Row:
     oid = entry.oid if long else oids.short(entry.oid)
     shape = dtypes.format_shape(entry.shape)
-    return f'{words.encode(entry.name)} {entry.dtype} {shape} {oid}'
+    return words.encode(entry.name), entry.dtype, shape, Cell(oid, 'diff.commit')
 
 
 def _document(model: Tracked, args: argparse.Namespace) -> dict[str, Any]:

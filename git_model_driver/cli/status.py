@@ -9,13 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 
+from git_model_driver.cli import faces
 from git_model_driver.core import words
 from git_model_driver.filters import status
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.status import Change
 from git_model_driver.git import run as git
+from git_model_driver.render import table
+from git_model_driver.render.face import Face
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
+from git_model_driver.render.table import Cell
 
 _HEADINGS = {
     status.STAGED: 'Changes to be committed:',
@@ -25,6 +29,11 @@ _HEADINGS = {
     status.MISSING: 'Missing here (use "git model pull"):',
     status.RAW: 'Committed as raw bytes (use "git add --renormalize <path>"):',
 }
+_SLOTS = {
+    status.STAGED: 'status.added', status.UNMERGED: 'status.unmerged',
+    status.UNPUSHED: '', status.MISSING: '',
+}
+_COLUMNS = (table.NAME, table.LEFT)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument('-s', '--short', '--porcelain', dest='porcelain',
                       action='store_true', help='print a line per path for programs')
     form.add_argument('--json', action='store_true', help='print one document')
+    faces.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
                 path = words.printable(change.path)
                 print(f'{_code(change)} {change.tensors} {change.nbytes} {path}')
     else:
-        _print(changes)
+        _print(changes, faces.face(args, 'status'))
     return 0
 
 
@@ -57,7 +67,7 @@ def _code(change: Change) -> str:
     }[change.section]
 
 
-def _print(changes: list[Change]) -> None:
+def _print(changes: list[Change], face: Face) -> None:
     branch = git.attempt('symbolic-ref', '--quiet', '--short', 'HEAD')
     name = branch.out.decode(errors='replace').strip()
     print(f'On branch {name}' if name else 'HEAD detached')
@@ -65,9 +75,13 @@ def _print(changes: list[Change]) -> None:
         rows = [change for change in changes if change.section == section]
         if rows:
             print(f'\n{heading}')
-        for change in rows:
-            path = words.printable(change.path)
-            print(f'        {path:<24}  {_facts(change)}'.rstrip())
+        slot = _SLOTS.get(section, 'status.changed')
+        cells = [
+            (Cell(f'{words.printable(change.path):<24}', slot), _facts(change))
+            for change in rows
+        ]
+        for some in [cells] if face.width else [[row] for row in cells]:
+            print(*table.lines(some, _COLUMNS, face, ' ' * 8), sep='\n')
     if not changes:
         print('nothing to say about models')
 
