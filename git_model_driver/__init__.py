@@ -13,7 +13,62 @@ Floors of the house, from the top; imports point down only (tests/floors_test.py
     store       machines: objects, caches
     git         machines: the only place that runs git
     core        words: oids, dtypes, manifests, layouts; no input or output
+
+In Python: ``open`` a model of any version, ``compare`` two, and ``clean`` or ``smudge``
+a file as git has it done.
 """
 from __future__ import annotations
 
+import os as _os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from git_model_driver.looking.comparison import Comparison
+    from git_model_driver.looking.model import Model
+
+__all__ = ['__version__', 'clean', 'compare', 'open', 'smudge']
 __version__ = '0.1.0'
+
+
+def open(spec: str | _os.PathLike[str]) -> Model:
+    """A model of any version, tensors read as they are asked for.
+
+    ``spec`` is ``[<revision>:]<path>`` as git has it (``HEAD~3:model.safetensors``), or
+    ``:<path>`` for the index; a path alone is that file, in a repository or not. No
+    worktree is needed. The model is a mapping of names to NumPy arrays, each a copy of
+    its own, in the file's dtype (bfloat16 and float8 are ml_dtypes') and shape.
+
+    Raises GitModelError (``core.errors``) for what is not there, or is no model.
+    """
+    from git_model_driver.looking.model import open_model
+
+    return open_model(spec)
+
+
+def compare(old: Model, new: Model) -> Comparison:
+    """What changed from one model to another of the same repository, in float64.
+
+    Raises GitModelError.
+    """
+    return old.diff(new)
+
+
+def clean(path: str | _os.PathLike[str]) -> str:
+    """The manifest of a model file, as ``git add`` makes it; its tensors are stored.
+
+    Raises NotARepository, OSError, StoreError.
+    """
+    from git_model_driver.looking.model import manifest_of
+
+    return manifest_of(path)
+
+
+def smudge(manifest: str, path: str | _os.PathLike[str]) -> None:
+    """Write the model of a manifest to a new file, byte for byte what was cleaned.
+
+    Raises ManifestError, MissingObject, CorruptObject, FileExistsError, OSError; a file
+    that could not be written whole is removed.
+    """
+    from git_model_driver.looking.model import write
+
+    write(manifest, path)

@@ -22,6 +22,8 @@ VERBS = {
     'untrack': ('untrack', 'undo track'),
     'ls-files': ('ls_files', 'list the models of a version, and their tensors'),
     'status': ('status', 'say which tensors are changed, missing, or not pushed'),
+    'show': ('show', 'show what is in a model, of any version'),
+    'diff': ('diff', 'say which tensors changed, and how much'),
     'check-merge': ('check_merge', 'say what a merge would do to each tensor'),
     'check-rules': ('check_rules', 'say which rule decides how each tensor is merged'),
     'resolve': ('resolve', 'settle tensors that a merge left in conflict'),
@@ -56,6 +58,12 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 class Parser(argparse.ArgumentParser):
     """argparse with git's exit code for a usage error."""
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Options may come last, but where all that is left is somebody else's."""
+        if any(action.nargs == argparse.REMAINDER for action in self._actions):
+            return self.parse_args(words)
+        return self.parse_intermixed_args(words)
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -135,7 +143,11 @@ def _dispatch(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    code: int = module.run(parser.parse_args(rest))
+    split = getattr(module, 'split', None)      # of a verb that takes git's arguments
+    ours, gits = split(rest) if split else (rest, [])
+    args = parser.parse(ours)
+    args.gits = gits
+    code: int = module.run(args)
     sys.stdout.flush()
     return code
 

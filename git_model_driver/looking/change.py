@@ -54,7 +54,7 @@ class Change(NamedTuple):
 
     sums: Sums
     largest: float          # of |new - old|
-    changed: int            # elements with other bits
+    changed: int            # elements with other bits; other values, if dtypes differ
     elements: int
     odd: int = 0            # elements that are NaN or infinite on a side
     rank: int | None = None
@@ -63,21 +63,21 @@ class Change(NamedTuple):
 def is_comparable(old: Entry, new: Entry) -> bool:
     """Whether elements of the two stand for the same things."""
     return (
-        (old.dtype, old.shape) == (new.dtype, new.shape)
+        old.shape == new.shape
         and dict(old.extra).get('order') == dict(new.extra).get('order')
-        and dtypes.as_numpy(old.dtype) is not None
+        and all(dtypes.as_numpy(entry.dtype) is not None for entry in (old, new))
     )
 
 
 def compute(old: Entry, new: Entry, read: Read, ranked: bool = True) -> Change:
-    """Compare two tensors of one dtype and shape, a block at a time.
+    """Compare two tensors of one shape, a block at a time.
 
     ``read`` gives the bytes of a tensor's extent in pieces. Raises what ``read``
     raises, and FormatError.
     """
     import numpy
 
-    work = _Work(new, ranked)
+    work = _Work(old, new, ranked)
     pairs = zip(_blocks(old, read(old)), _blocks(new, read(new)))
     with numpy.errstate(all='ignore'):
         for before, after in pairs:
@@ -102,19 +102,22 @@ def _blocks(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Iterator[Any]
 
 
 class _Work:
-    def __init__(self, entry: Entry, ranked: bool) -> None:
-        self._entry = entry
+    def __init__(self, old: Entry, new: Entry, ranked: bool) -> None:
+        self._dtypes = old.dtype, new.dtype
         self._sums: list[Sums] = []
         self._largest = 0.0
         self._count = self._changed = self._odd = 0
-        self._sampler = _Sampler(entry) if ranked else None
+        self._sampler = _Sampler(new) if ranked else None
 
     def add(self, before: Any, after: Any) -> None:
         import numpy
 
-        same = numbers.same_bits(before, after)
+        old, new = map(_wide, (before, after), self._dtypes)
+        if before.dtype == after.dtype:
+            same = numbers.same_bits(before, after)
+        else:       # other bits all the same: then the values count
+            same = (old == new) | ((old != old) & (new != new))
         self._changed += len(same) - int(same.sum())
-        old, new = (_wide(x, self._entry.dtype) for x in (before, after))
         finite = numpy.isfinite(old) & numpy.isfinite(new)
         if not finite.all():
             self._odd += len(finite) - int(finite.sum())

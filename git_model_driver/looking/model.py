@@ -18,12 +18,17 @@ from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.errors import NotARepository
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.filters import statistics
 from git_model_driver.filters.clean import take_apart
 from git_model_driver.filters.filter import Filter
+from git_model_driver.filters.smudge import Assembly
+from git_model_driver.filters.statistics import Statistics
 from git_model_driver.formats import values
 from git_model_driver.git import run
+from git_model_driver.git.pktline import Unframed
 from git_model_driver.looking import comparison
 from git_model_driver.looking.comparison import Comparison
+from git_model_driver.store.cache import Cache
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 
@@ -80,6 +85,17 @@ class Model(Mapping[str, Any]):
         gone = self._store.missing(e.oid for e in self.manifest.tensors.values())
         return [n for n, e in self.manifest.tensors.items() if e.oid in gone]
 
+    def statistics(
+        self, entries: Sequence[Entry] | None = None,
+    ) -> Mapping[str, Statistics | None]:
+        """Of each tensor, remembered from one time to the next; None for what is not
+        here, or holds no real numbers.
+        """
+        self._store.gather(e.oid for e in entries or self.manifest.tensors.values())
+        cache = Cache(self._store.root / 'statistics.sqlite')
+        wanted = list(self.manifest.tensors.values()) if entries is None else entries
+        return statistics.of_all(wanted, self._store, cache)
+
     def diff(self, other: Model) -> Comparison:
         """What differs in ``other``, this one being the old one."""
         if self._store.root != other._store.root:
@@ -119,8 +135,7 @@ def open_model(spec: str | os.PathLike[str]) -> Model:
 
 def of_revision(spec: str, filter_: Filter) -> Model:
     """That of a blob by git's name for it. Raises GitError, GitModelError."""
-    blob = run.text('rev-parse', '--verify', '--end-of-options', spec)
-    data = filter_.blob(blob)
+    data = filter_.blob(run.text('rev-parse', '--end-of-options', spec))
     if data is None:
         raise GitModelError(
             f"'{words.printable(spec)}' is no file",
@@ -176,3 +191,23 @@ def _alone(path: Path, name: str, label: str) -> Model:
             )
         source = FileSource(file.fileno(), name, str(path.resolve().parent))
         return Model(take_apart(source, store), store, label)
+
+
+def manifest_of(path: str | os.PathLike[str]) -> str:
+    """The manifest of a file; its tensors are in the store afterwards."""
+    with Filter() as filter_:
+        return manifests.serialize(filter_.take_apart(Path(path), os.fspath(path)))
+
+
+def write(text: str, path: str | os.PathLike[str]) -> None:
+    """Write the model of a manifest to a new file, or none."""
+    name = os.fspath(path)
+    with Filter() as filter_:
+        assembly = Assembly(manifests.parse(text.encode(), name), filter_.store, name)
+        assembly.prepare()
+        with open(path, 'xb', buffering=0) as file:
+            try:
+                assembly.write(Unframed(file.fileno()))
+            except BaseException:
+                os.unlink(path)
+                raise

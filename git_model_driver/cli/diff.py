@@ -1,0 +1,150 @@
+"""Say which tensors changed, and how much.
+
+Takes what "git diff" takes: nothing, --cached, commits, ranges, paths. Numbers are
+exact, in float64: |d|/|w| is the Euclidean norm of the change over that of the old
+tensor, max|d| the largest change of an element, cosine that of the angle between old
+and new, changed the share of elements with other bits. rank is estimated from 32 rows
+and columns: it is told where the change has a low one, apart from rounding.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+from git_model_driver.cli import faces
+from git_model_driver.core import words
+from git_model_driver.core.choice import Choice
+from git_model_driver.core.errors import UsageError
+from git_model_driver.filters.filter import Filter
+from git_model_driver.looking import comparison
+from git_model_driver.looking import pairs
+from git_model_driver.looking.comparison import Comparison
+from git_model_driver.looking.pairs import Versions
+from git_model_driver.render import changes
+from git_model_driver.render import changes_json
+from git_model_driver.render.face import Face
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--tensors', metavar='<glob>', action='append', default=[],
+                        help='only tensors with such names')
+    parser.add_argument('--stat', action='store_true',
+                        help='one line for each layer that changed')
+    parser.add_argument('--group-by', metavar='<what>', choices=[*changes.GROUPINGS],
+                        help='layer or module: as --stat, for these')
+    parser.add_argument('--metric', metavar='<names>',
+                        default=','.join(changes.DEFAULT_METRICS),
+                        help='columns: rel, max, cos, share, rank, with commas')
+    parser.add_argument('--no-values', action='store_true',
+                        help='read no tensor: only say which differ')
+    parser.add_argument('--json', action='store_true', help='print one document')
+    parser.add_argument('--exit-code', action='store_true',
+                        help='exit with 1 where there are differences')
+    parser.add_argument('--quiet', action='store_true',
+                        help='print nothing; implies --exit-code')
+    faces.add_arguments(parser)
+    parser.add_argument('ignored', nargs='*', metavar='<what git diff takes>',
+                        help='commits, ranges, --cached, --merge-base, -R, paths')
+
+
+# Of git diff's options those that say what is compared; others change its text.
+_PASSED = ('--cached', '--staged', '--merge-base', '-R', '--relative', '--no-relative',
+           '--no-renames', '--find-copies-harder')
+_PASSED_WITH = ('--diff-filter=', '--relative=', '-M', '-C', '--find-renames',
+                '--find-copies')
+
+
+def run(args: argparse.Namespace) -> int:
+    metrics = _metrics(args)
+    with Filter() as filter_:
+        found = list(pairs.of_arguments(args.gits, filter_))
+        if not args.quiet:
+            show = _json if args.json else _text
+            show(args, found, filter_, metrics)
+    return int(bool(found) and (args.exit_code or args.quiet))
+
+
+def _metrics(args: argparse.Namespace) -> list[str]:
+    metrics = [name for name in args.metric.split(',') if name]
+    for name in metrics:
+        if name not in changes.METRICS:
+            raise UsageError(
+                f"there is no metric '{words.printable(name)}'",
+                f'there are {", ".join(changes.METRICS)}',
+            )
+    return metrics
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Ours and git's, in any order. What follows ``--`` is git's."""
+    ours: list[str] = []
+    gits: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == '--':
+            return ours, [*gits, word, *rest]
+        if word in _PASSED or word.startswith(_PASSED_WITH) or (
+            not word.startswith('-')
+        ):
+            gits.append(word)
+        else:
+            ours.append(word)
+            if word in ('--tensors', '--group-by', '--metric') and rest:
+                ours.append(rest.pop(0))
+    return ours, gits
+
+
+def _compared(
+    args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
+) -> Iterator[tuple[Versions, Comparison]]:
+    chosen = Choice(tensors=tuple(args.tensors))
+    for each in found:
+        yield each, comparison.compare(
+            each.old, each.new, filter_.store, chosen.has_tensor, not args.no_values,
+        )
+
+
+def _json(
+    args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
+    metrics: Sequence[str],
+) -> None:
+    models: list[dict[str, Any]] = []
+    for each, compared in _compared(args, found, filter_):
+        document = changes_json.model(each.pair.path, each.pair.old_path, compared)
+        models.append({**document, 'problem': each.other or None})
+    print(json.dumps({'version': changes_json.VERSION, 'models': models}, indent=2))
+
+
+def _text(
+    args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
+    metrics: Sequence[str],
+) -> None:
+    with faces.paged(args, 'diff') as face:
+        shown = []
+        for each, compared in _compared(args, found, filter_):
+            shown.append(compared)
+            for line in _lines(args, each, compared, metrics, face):
+                print(line)
+        if (args.stat or args.group_by) and shown:
+            print(changes.total(shown))
+
+
+def _lines(
+    args: argparse.Namespace, each: Versions, compared: Comparison,
+    metrics: Sequence[str], face: Face,
+) -> Iterator[str]:
+    if each.other:
+        yield f'{words.printable(each.pair.path)}   {each.other}'
+        return
+    title = changes.headline(each.pair.path, each.pair.old_path, compared)
+    yield face.paint(title, 'diff.meta')
+    if args.stat or args.group_by:
+        by = changes.GROUPINGS[args.group_by or 'layer']
+        yield from changes.grouped(changes.groups(compared, by), face)
+    else:
+        columns = [] if args.no_values else metrics
+        yield from changes.tensors(compared, columns, face)
