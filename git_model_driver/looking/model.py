@@ -135,7 +135,7 @@ def open_model(spec: str | os.PathLike[str]) -> Model:
 
 def of_revision(spec: str, filter_: Filter) -> Model:
     """That of a blob by git's name for it. Raises GitError, GitModelError."""
-    data = filter_.blob(run.text('rev-parse', '--end-of-options', spec))
+    data = None if spec.startswith('-') else filter_.blob(_resolved(spec))
     if data is None:
         raise GitModelError(
             f"'{words.printable(spec)}' is no file",
@@ -148,6 +148,11 @@ def of_revision(spec: str, filter_: Filter) -> Model:
         )
     manifest = manifests.parse(data, spec)
     return Model(manifest, filter_.store, words.printable(spec))
+
+
+def _resolved(spec: str) -> str:
+    """In git's own words where there is none (those of --verify say nothing)."""
+    return run.text('rev-parse', spec, '--').partition('\n')[0]
 
 
 def _of_file(name: str) -> Model:
