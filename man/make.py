@@ -46,6 +46,18 @@ EXAMPLES = {
         ('git model status', 'Tensors that are changed, missing, or not pushed.'),
         ('git model status --porcelain', 'The same for programs.'),
     ),
+    'show': (
+        ('git model show model.safetensors', 'The tensors and metadata of a file.'),
+        ('git model show --stats v1.0:model.safetensors "*.mlp.*"',
+         'Statistics of some tensors of a version.'),
+    ),
+    'diff': (
+        ('git model diff', 'What is in the worktree and not in the index.'),
+        ('git model diff --stat v1.0', 'Which layers changed since a version.'),
+        ('git model diff --metric=rel,share,rank main...topic -- model.safetensors',
+         'What a branch changed, in other numbers.'),
+        ('git model diff --quiet HEAD~1', 'Exit with 1 if any model changed.'),
+    ),
     'check-merge': (
         ('git model check-merge topic', 'Before "git merge topic".'),
         ('git model check-merge --apply main', 'Before a rebase onto main.'),

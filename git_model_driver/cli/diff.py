@@ -3,7 +3,7 @@
 Takes what "git diff" takes: nothing, --cached, commits, ranges, paths. Numbers are
 exact, in float64: |d|/|w| is the Euclidean norm of the change over that of the old
 tensor, max|d| the largest change of an element, cosine that of the angle between old
-and new, changed the share of elements with other bits. rank is estimated from 32 rows
+and new, changed the share of elements with other bits. rank is estimated from 64 rows
 and columns: it is told where the change has a low one, apart from rounding.
 """
 from __future__ import annotations
@@ -100,11 +100,13 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _compared(
     args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
+    metrics: Sequence[str],
 ) -> Iterator[tuple[Versions, Comparison]]:
     chosen = Choice(tensors=tuple(args.tensors))
     for each in found:
         yield each, comparison.compare(
             each.old, each.new, filter_.store, chosen.has_tensor, not args.no_values,
+            args.json or 'rank' in metrics,
         )
 
 
@@ -113,7 +115,7 @@ def _json(
     metrics: Sequence[str],
 ) -> None:
     models: list[dict[str, Any]] = []
-    for each, compared in _compared(args, found, filter_):
+    for each, compared in _compared(args, found, filter_, metrics):
         document = changes_json.model(each.pair.path, each.pair.old_path, compared)
         models.append({**document, 'problem': each.other or None})
     print(json.dumps({'version': changes_json.VERSION, 'models': models}, indent=2))
@@ -125,7 +127,7 @@ def _text(
 ) -> None:
     with faces.paged(args, 'diff') as face:
         shown = []
-        for each, compared in _compared(args, found, filter_):
+        for each, compared in _compared(args, found, filter_, metrics):
             shown.append(compared)
             for line in _lines(args, each, compared, metrics, face):
                 print(line)

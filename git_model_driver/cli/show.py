@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='read the tensors, and print their statistics')
     parser.add_argument('--group', action='store_true', help='one line for each layer')
     parser.add_argument('--sort', choices=[*_SORTS], metavar='<by>',
-                        help="name, size or norm (default: the file's order)")
+                        help="name, size or norm (default: as in the manifest)")
     parser.add_argument('--json', action='store_true', help='print one document')
     faces.add_arguments(parser)
 

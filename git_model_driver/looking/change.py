@@ -18,7 +18,7 @@ from git_model_driver.core import numbers
 from git_model_driver.core.model import Entry
 from git_model_driver.formats import values
 
-_SAMPLE = 32        # rows and columns that the rank is estimated from
+_SAMPLE = 64        # rows and columns that the rank is estimated from
 _SMALLEST_RANKED = 2
 
 Read = Callable[[Entry], Iterable['bytes | memoryview']]
@@ -183,7 +183,11 @@ class _Sampler:
             self._next += 1
 
     def rank(self) -> int | None:
-        """None where it is no matrix, or where the sample tells no more than "many"."""
+        """None where it is no matrix, or not low: above half of what a sample tells.
+
+        A sample of random numbers has small singular values, too, which may be taken
+        for rounding.
+        """
         if self.shape is None:
             return None
         import numpy
@@ -197,7 +201,7 @@ class _Sampler:
         singular, _ = orthogonal.right_vectors(sample)
         floor = self._noise(sample.shape) + 1e-12 * float(singular[0])
         found = int((singular > floor).sum())
-        return found if found < min(sample.shape) or found == min(self.shape) else None
+        return found if found <= min(sample.shape) // 2 else None
 
     def _noise(self, shape: Sequence[int]) -> float:
         """The largest singular value that rounding to the dtype is likely to make.

@@ -70,15 +70,15 @@ Chosen = Callable[[str], bool]
 
 def compare(
     old: Manifest, new: Manifest, store: Store, chosen: Chosen = lambda name: True,
-    numbers: bool = True,
+    numbers: bool = True, ranks: bool = True,
 ) -> Comparison:
     """What differs of the tensors that are ``chosen`` by name; only those are read.
 
-    Without ``numbers`` no tensor is read at all.
+    Without ``numbers`` no tensor is read at all; ``ranks`` take longest.
     """
     found = [each for each in _pairs(old, new) if chosen(each.name)]
     if numbers:
-        found = list(_measured(found, store))
+        found = list(_measured(found, store, ranks))
     return Comparison(old, new, found, list(_lines(old, new)))
 
 
@@ -114,7 +114,7 @@ def _renamed(gone: dict[str, Entry], came: dict[str, Entry]) -> dict[str, Entry]
 
 
 def _measured(
-    found: Sequence[TensorChange], store: Store,
+    found: Sequence[TensorChange], store: Store, ranks: bool,
 ) -> Iterator[TensorChange]:
     wanted = [each for each in found if _has_numbers(each)]
     store.gather({
@@ -122,12 +122,12 @@ def _measured(
     })
     nbytes = sum(each.new.nbytes for each in wanted if each.new)
     if nbytes < _PARALLEL_FROM:
-        yield from (_measure(each, store) for each in found)
+        yield from (_measure(each, store, ranks) for each in found)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        yield from pool.map(lambda each: _measure(each, store), found)
+        yield from pool.map(lambda each: _measure(each, store, ranks), found)
 
 
 def _has_numbers(each: TensorChange) -> bool:
@@ -137,7 +137,7 @@ def _has_numbers(each: TensorChange) -> bool:
     )
 
 
-def _measure(each: TensorChange, store: Store) -> TensorChange:
+def _measure(each: TensorChange, store: Store, ranks: bool) -> TensorChange:
     if not _has_numbers(each):
         return each
 
@@ -147,7 +147,9 @@ def _measure(each: TensorChange, store: Store) -> TensorChange:
 
     assert each.old and each.new
     try:
-        return each._replace(change=changes.compute(each.old, each.new, read))
+        return each._replace(
+            change=changes.compute(each.old, each.new, read, ranks),
+        )
     except (GitModelError, FormatError) as e:
         return each._replace(lacking=str(e).partition('\n')[0].removeprefix('error: '))
 

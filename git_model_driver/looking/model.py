@@ -34,7 +34,8 @@ from git_model_driver.store.source import FileSource
 
 
 class Model(Mapping[str, Any]):
-    """Tensors by name, in the file's order; each is read when it is asked for.
+    """Tensors by name, in the manifest's order (2 before 10); each is read when it is
+    asked for.
 
     A tensor is a new NumPy array of the file's dtype and shape: bfloat16 and float8 are
     those of ml_dtypes; a type that NumPy has no word for (packed 4-bit, GGML's blocks)
@@ -152,7 +153,7 @@ def of_revision(spec: str, filter_: Filter) -> Model:
 
 def _resolved(spec: str) -> str:
     """In git's own words where there is none (those of --verify say nothing)."""
-    return run.text('rev-parse', spec, '--').partition('\n')[0]
+    return run.text('rev-parse', spec)
 
 
 def _of_file(name: str) -> Model:

@@ -1,6 +1,7 @@
 """Real repositories, driven by real git, for the tests."""
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
@@ -161,17 +162,17 @@ def make(path: Path, *patterns: str) -> Repo:
     times as long as copying it.
     """
     made = _made(patterns or ('*.safetensors',), _settings())
-    return _copied(made.name, path)
+    return _copied(made, path)
 
 
 def after(repo: Repo, steps: Callable[[Repo], None]) -> Repo:
     """What a new repository is after these steps, taken once and copied."""
     made = _stepped(steps, _settings())
     shutil.rmtree(repo.path)
-    return _copied(made.name, repo.path)
+    return _copied(made, repo.path)
 
 
-def _copied(made: str, path: Path) -> Repo:
+def _copied(made: Path, path: Path) -> Repo:
     shutil.copytree(made, path, symlinks=True)
     repo = Repo(path)
     repo.git('update-index', '-q', '--refresh', code=None)      # 1 in a conflict
@@ -189,9 +190,10 @@ def _settings() -> tuple[object, ...]:
 
 
 @cache
-def _made(patterns: tuple[str, ...], _: object) -> tempfile.TemporaryDirectory[str]:
+def _made(patterns: tuple[str, ...], _: object) -> Path:
     folder = _folder()
-    repo = Repo(Path(folder.name))
+    folder.mkdir()
+    repo = Repo(folder)
     repo.git('init', '-q', '-b', 'main')
     repo.git('model', 'install', '--local')
     repo.git('model', 'track', *patterns)
@@ -200,16 +202,14 @@ def _made(patterns: tuple[str, ...], _: object) -> tempfile.TemporaryDirectory[s
 
 
 @cache
-def _stepped(
-    steps: Callable[[Repo], None], _: object,
-) -> tempfile.TemporaryDirectory[str]:
+def _stepped(steps: Callable[[Repo], None], _: object) -> Path:
     folder = _folder()
-    os.rmdir(folder.name)
-    steps(make(Path(folder.name)))
+    steps(make(folder))
     return folder
 
 
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    folder = tempfile.TemporaryDirectory()
-    os.chmod(folder.name, 0o755)
-    return folder
+def _folder() -> Path:
+    """The name of one that is gone with this process."""
+    parent = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    return Path(parent) / 'repo'

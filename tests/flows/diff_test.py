@@ -1,0 +1,277 @@
+"""git model diff and git model show: what changed, how much, in exact numbers."""
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import ml_dtypes
+import numpy
+import pytest
+from safetensors.numpy import load_file
+from safetensors.numpy import save_file
+
+import git_model_driver
+from tests.testing.repository import Repo
+
+M = "it's a model.safetensors"
+NAN = float('nan')
+ROOT = Path(__file__).parents[2]
+
+
+def drawn(seed: int, *shape: int) -> Any:
+    return numpy.random.default_rng(seed).standard_normal(shape).astype('f4')
+
+
+@pytest.fixture
+def two(repo: Repo) -> Repo:
+    """Two commits of a model of 300 tensors, of which three are changed."""
+    names = [f'model.layers.{i}.{part}' for i in range(100) for part in 'qkv']
+    tensors = {name: drawn(i, 6, 5) for i, name in enumerate(names)}
+    repo.save(M, {'epoch': '1'}, **tensors)
+    repo.commit('base')
+    tensors['model.layers.7.q'] = tensors['model.layers.7.q'] * numpy.float32(1.5)
+    tensors['model.layers.7.v'][2] += 1
+    tensors['model.layers.64.k'] = -tensors['model.layers.64.k']
+    repo.save(M, {'epoch': '2'}, **tensors)
+    repo.commit('tuned')
+    return repo
+
+
+def test_only_what_changed_is_printed(two: Repo) -> None:
+    old = {name: value for name, value in arrays(two, 'HEAD~1').items()}
+    new = load_file(two.path / M)
+    expected = [f'{M}   3 of 300 tensors modified, 1 value of metadata']
+    for name in ('model.layers.7.q', 'model.layers.7.v', 'model.layers.64.k'):
+        w, d = old[name].astype('f8'), new[name].astype('f8') - old[name].astype('f8')
+        relative = numpy.linalg.norm(d) / numpy.linalg.norm(w)
+        expected.append(
+            f'  M  {name:<17}  F32 6x5  {relative:.1e}  {abs(d).max():.1e}  '
+            f'{cosine(w, w + d):>8.5f}',
+        )
+    expected += [f'{"|d|/|w|":>41}  max|d|    cosine'.replace('max|d|  ', ' max|d|'),
+                 '  - epoch 1', '  + epoch 2', '']
+    printed = two.git('model', 'diff', 'HEAD~1').split('\n')
+    assert [' '.join(line.split()) for line in printed] == [
+        ' '.join(line.split()) for line in expected
+    ]
+    assert two.git('model', 'diff') == ''
+    assert two.git('model', 'diff', '--quiet', 'HEAD~1', code=1) == ''
+    assert two.git('model', 'diff', '--exit-code') == ''
+
+
+def arrays(repo: Repo, revision: str) -> dict[str, Any]:
+    """The tensors of a version, by the official library."""
+    repo.git('worktree', 'add', '-q', '../other', revision)
+    found: dict[str, Any] = load_file(repo.path.parent / 'other' / M)
+    repo.git('worktree', 'remove', '../other')
+    return found
+
+
+def cosine(a: Any, b: Any) -> float:
+    return float((a * b).sum() / numpy.linalg.norm(a) / numpy.linalg.norm(b))
+
+
+def test_layers_and_modules_are_summed(two: Repo) -> None:
+    lines = two.git('model', 'diff', '--stat', 'HEAD~1', 'HEAD', '--', M).splitlines()
+    assert [line.split()[:5] for line in lines[1:3]] == [
+        ['model.layers.7', '|', '2', 'of', '3'],
+        ['model.layers.64', '|', '1', 'of', '3'],
+    ]
+    assert lines[3] == ' 1 model, 3 tensors modified, 0 added, 0 deleted, 360 B'
+    lines = two.git('model', 'diff', '--group-by=module', 'HEAD~1').splitlines()
+    assert lines[1].split()[:5] == ['model.layers.*', '|', '3', 'of', '300']
+
+
+CASES: dict[str, tuple[Any, Any]] = {
+    'f4': (drawn(1, 70, 90), drawn(2, 70, 90)),
+    'large': (drawn(1, 300, 700), drawn(2, 300, 700)),
+    'f2': (drawn(1, 9).astype('f2'), drawn(2, 9).astype('f2')),
+    'bf16': tuple(drawn(i, 9, 4).astype(ml_dtypes.bfloat16) for i in (1, 2)),
+    'fp8': tuple(drawn(i, 9, 4).astype(ml_dtypes.float8_e4m3fn) for i in (1, 2)),
+    'another dtype': (drawn(1, 9), drawn(1, 9).astype('f2')),
+    'integers': (numpy.arange(9), numpy.arange(9) * 2),
+    'truth': (numpy.array([True, False]), numpy.array([True, True])),
+    'zeros': (numpy.zeros(3, 'f4'), numpy.ones(3, 'f4')),
+    'scalar': (numpy.array(2.0), numpy.array(3.0)),
+}
+
+
+@pytest.mark.filterwarnings('ignore:overflow')
+def test_numbers_are_those_of_numpy(repo: Repo) -> None:
+    for side in (0, 1):
+        save_file({name: case[side] for name, case in CASES.items()}, repo.path / M)
+        repo.commit(f'side {side}')
+    document = json.loads(repo.git('model', 'diff', '--json', 'HEAD~1'))
+    found = {each['name']: each['change'] for each in document['models'][0]['tensors']}
+    assert set(found) == set(CASES)
+    for name, (old, new) in CASES.items():
+        w, v = (side.astype('f8').ravel() for side in (old, new))
+        size = numpy.linalg.norm(w)
+        moved = numpy.linalg.norm(v - w)
+        close(found[name]['relative_l2'], moved / size if size else None)
+        close(found[name]['l2'], moved)
+        close(found[name]['cosine'], cosine(w, v) if size else None)
+        assert found[name]['largest'] == abs(v - w).max()
+        assert found[name]['changed'] == (w != v).sum()
+        assert (found[name]['elements'], found[name]['not_finite']) == (old.size, 0)
+
+
+def close(value: float | None, expected: float | None) -> None:
+    if value is None or expected is None:
+        assert value == expected
+    else:
+        assert math.isclose(value, expected, rel_tol=1e-12)
+
+
+def test_what_is_not_finite_is_counted_and_left_out(repo: Repo) -> None:
+    repo.save(M, x=[1.0, NAN, 2.0, NAN], y=[NAN])
+    repo.commit('old')
+    repo.save(M, x=[2.0, NAN, math.inf, 1.0], y=[1.0])
+    document = json.loads(repo.git('model', 'diff', '--json'))
+    x, y = (each['change'] for each in document['models'][0]['tensors'])
+    assert x == {
+        'relative_l2': 1.0, 'l2': 1.0, 'largest': 1.0, 'cosine': 1.0, 'elements': 4,
+        'changed': 3, 'not_finite': 3, 'rank': None,
+    }
+    assert (y['cosine'], y['changed'], y['not_finite']) == (None, 1, 1)
+
+
+@pytest.mark.parametrize('dtype', ['f4', ml_dtypes.bfloat16], ids=['f4', 'bf16'])
+def test_a_change_of_low_rank_is_told(repo: Repo, dtype: Any) -> None:
+    base = drawn(0, 200, 120)
+    update = drawn(1, 200, 4) @ drawn(2, 4, 120)
+    for part, change in (('base', 0), ('low', update), ('full', drawn(3, 200, 120))):
+        repo.save(M, w=(base + change).astype(dtype))
+        repo.commit(part)
+    for revision, rank in (('HEAD~2..HEAD~1', 4), ('HEAD~1..HEAD', None)):
+        document = json.loads(repo.git('model', 'diff', '--json', revision))
+        assert document['models'][0]['tensors'][0]['change']['rank'] == rank
+
+
+def test_the_document_is_as_its_schema_says(two: Repo) -> None:
+    two.save('new.safetensors', x=[NAN, 1.0])
+    two.git('add', '.')
+    two.lose()
+    schema = json.loads((ROOT / 'docs/diff.schema.json').read_text())
+    document = json.loads(two.git('model', 'diff', '--json', 'HEAD~1'))
+    jsonschema.validate(document, schema)
+    assert [model['path'] for model in document['models']] == [M, 'new.safetensors']
+
+
+def test_structure_is_told(repo: Repo) -> None:
+    repo.save(M, a=[1.0], gone=[1.0, 2.0], moved=[3.0, 4.0, 5.0], b=[[1.0, 2.0]])
+    repo.write('other.safetensors', repo.read(M))
+    repo.commit('old')
+    repo.save(M, a=[1.0], came=[7.0], renamed=[3.0, 4.0, 5.0], b=[1.0, 2.0])
+    repo.git('rm', '-q', 'other.safetensors')
+    repo.git('add', M)
+    assert repo.git('model', 'diff', '--cached') == (
+        f'{M}   1 of 4 tensors modified, 1 added, 1 deleted, 1 renamed\n'
+        '  M  b                 F32 1x2 -> F32 2\n'
+        '  A  came              F32 1\n'
+        '  R  moved => renamed  F32 3\n'
+        '  D  gone              F32 2\n'
+        'other.safetensors   deleted, 4 tensors\n'
+        '  D  a      F32 1\n  D  b      F32 1x2\n'
+        '  D  gone   F32 2\n  D  moved  F32 3\n'
+    )
+
+
+def test_a_file_written_in_another_way_is_said_to_be_one(repo: Repo) -> None:
+    repo.save(M, a=[1.0], b=[2.0])
+    repo.commit('old')
+    header = b'{"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},' \
+             b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}   '
+    data = numpy.array([1, 2], 'f4').tobytes()
+    repo.write(M, len(header).to_bytes(8, 'little') + header + data)
+    assert repo.git('model', 'diff') == (
+        f'{M}   the same tensors and metadata, written in another way\n'
+    )
+
+
+def test_tensors_that_are_not_here_are_named(two: Repo) -> None:
+    two.lose()
+    lines = two.git('model', 'diff', 'HEAD~1', 'HEAD').splitlines()
+    assert len(lines) == 6
+    assert lines[1].split('F32 6x5')[1].startswith('  the object sha256:')
+    lines = two.git('model', 'diff', '--no-values', 'HEAD~1', 'HEAD').splitlines()
+    assert lines[1] == '  M  model.layers.7.q   F32 6x5'
+
+
+@pytest.mark.parametrize(('arguments', 'code', 'said'), [
+    (('diff', 'nosuch'), 128,
+     "error: ambiguous argument 'nosuch': unknown revision or path not in the working "
+     'tree.\n'),
+    (('diff', '--metric=size'), 129, "error: there is no metric 'size'\n"),
+    (('diff', '--color-words'), 129, 'error: unrecognized arguments: --color-words\n'),
+    (('show', 'HEAD:nosuch'), 128, "error: path 'nosuch' does not exist in 'HEAD'\n"),
+    (('show', 'nosuch:x'), 128, "error: invalid object name 'nosuch'.\n"),
+    (('show', 'nosuch'), 128, "error: cannot read 'nosuch': No such file"),
+    (('show', 'HEAD:.gitattributes'), 128,
+     "error: 'HEAD:.gitattributes' is no model that git model keeps\n"),
+    (('show', M, 'z*'), 128, f"error: '{M}' has no tensor 'z*'\n"),
+])
+def test_what_cannot_be_is_told_as_git_does(
+    two: Repo, arguments: tuple[str, ...], code: int, said: str,
+) -> None:
+    done = two.run('git', 'model', *arguments, code=code)
+    assert said in done.err
+    assert 'Traceback' not in done.err
+    assert done.out == ''
+
+
+def test_show_prints_any_version(two: Repo) -> None:
+    shown = two.git('model', 'show', f'HEAD~1:{M}', 'model.layers.7.*', '--stats')
+    lines = shown.splitlines()
+    assert lines[:2] == [
+        f'HEAD~1:{M}   safetensors, 300 tensors, 35.2 KiB', '  epoch 1',
+    ]
+    assert lines[2].split() == ['mean', 'std', 'min', 'max', 'norm']
+    old = arrays(two, 'HEAD~1')
+    for line, part in zip(lines[3:], 'kqv'):
+        name, dtype, shape, _, mean, *_, norm = line.split()
+        assert (name, dtype, shape) == (f'model.layers.7.{part}', 'F32', '6x5')
+        wide = old[name].astype('f8')
+        assert mean == f'{wide.mean():.6g}'
+        assert norm == f'{numpy.linalg.norm(wide):.6g}'
+    assert two.git('model', 'show', '--group', f':{M}').splitlines()[2] == (
+        '  model.layers.0   3 tensors  360 B'
+    )
+
+
+def test_python_reads_any_version(two: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = arrays(two, 'HEAD~1')
+    monkeypatch.chdir(two.path)
+    model = git_model_driver.open(f'HEAD~1:{M}')
+    assert (len(model), model.format, model.metadata) == (
+        300, 'safetensors', {'epoch': '1'},
+    )
+    assert set(model) == set(old)
+    for name, value in dict(model).items():
+        assert value.dtype == 'f4' and value.flags.writeable
+        assert numpy.array_equal(value, old[name])
+    with pytest.raises(KeyError):
+        model['nosuch']
+    compared = git_model_driver.compare(model, git_model_driver.open(M))
+    assert [each.name for each in compared.tensors] == [
+        'model.layers.7.q', 'model.layers.7.v', 'model.layers.64.k',
+    ]
+    manifest = git_model_driver.clean(M)
+    assert manifest == two.manifest(M)
+    git_model_driver.smudge(manifest, 'copy.bin')
+    assert two.read('copy.bin') == two.read(M)
+    with pytest.raises(FileExistsError):
+        git_model_driver.smudge(manifest, 'copy.bin')
+
+
+def test_a_bare_repository_will_do(two: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    two.git('clone', '-q', '--bare', '.', '../bare.git')
+    monkeypatch.chdir(two.path.parent / 'bare.git')
+    model = git_model_driver.open(f'main~1:{M}')
+    assert model['model.layers.7.q'].shape == (6, 5)
+    bare = Repo(two.path.parent / 'bare.git')
+    printed = two.git('model', 'diff', 'HEAD~1')
+    assert bare.git('model', 'diff', 'main~1', 'main') == printed
