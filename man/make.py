@@ -46,6 +46,11 @@ EXAMPLES = {
         ('git model status', 'Tensors that are changed, missing, or not pushed.'),
         ('git model status --porcelain', 'The same for programs.'),
     ),
+    'blame': (
+        ('git model blame model.safetensors "*.mlp.*"',
+         'Where these tensors come from.'),
+        ('git model blame --group model.safetensors v1.0', 'By layers, in a version.'),
+    ),
     'check-merge': (
         ('git model check-merge topic', 'Before "git merge topic".'),
         ('git model check-merge --apply main', 'Before a rebase onto main.'),

@@ -22,6 +22,7 @@ VERBS = {
     'untrack': ('untrack', 'undo track'),
     'ls-files': ('ls_files', 'list the models of a version, and their tensors'),
     'status': ('status', 'say which tensors are changed, missing, or not pushed'),
+    'blame': ('blame', 'say which commit last changed each tensor, and how'),
     'check-merge': ('check_merge', 'say what a merge would do to each tensor'),
     'check-rules': ('check_rules', 'say which rule decides how each tensor is merged'),
     'resolve': ('resolve', 'settle tensors that a merge left in conflict'),
