@@ -58,6 +58,11 @@ EXAMPLES = {
          'What a branch changed, in other numbers.'),
         ('git model diff --quiet HEAD~1', 'Exit with 1 if any model changed.'),
     ),
+    'blame': (
+        ('git model blame model.safetensors "*.mlp.*"',
+         'Where these tensors come from.'),
+        ('git model blame --group model.safetensors v1.0', 'By layers, in a version.'),
+    ),
     'check-merge': (
         ('git model check-merge topic', 'Before "git merge topic".'),
         ('git model check-merge --apply main', 'Before a rebase onto main.'),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from git_model_driver.core.errors import RuleError
 from git_model_driver.git import options
 from git_model_driver.git import run
+from git_model_driver.git.operation import MERGE
 from git_model_driver.git.operation import current_option
 from git_model_driver.merging.keys import NAMES
 from git_model_driver.merging.keys import Rule
@@ -20,7 +21,12 @@ _SECTION = re.compile(r'\s*\[\s*model(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]', re.IGNOR
 
 def load(operation: str) -> Rules:
     """The rules in force here. Raises RuleError."""
-    return Rules([*_from_head(), *_from_config(), *_from_option()], operation)
+    return Rules([*_from('HEAD'), *_from_config(), *_from_option()], operation)
+
+
+def of_commit(commit: str) -> Rules:
+    """The rules for merges that a commit has, and no others. Raises RuleError."""
+    return Rules(_from(commit), MERGE)
 
 
 def _from_option() -> list[Rule]:
@@ -29,8 +35,8 @@ def _from_option() -> list[Rule]:
     return [Rule('', key, side, f'-X {side}') for key in NAMES] if side else []
 
 
-def _from_head() -> list[Rule]:
-    name = f'HEAD:{FILE}'
+def _from(commit: str) -> list[Rule]:
+    name = f'{commit}:{FILE}'
     blob = run.attempt('cat-file', 'blob', name)
     if blob.code:
         return []       # no commit yet, or no such file in it

@@ -1,0 +1,1 @@
+"""Acts: which commit changed which tensor, and how it came to do so."""
