@@ -4,6 +4,7 @@ Floors of the house, from the top; imports point down only (tests/floors_test.py
 
     cli         doors: one module per verb, parsing and printing
     render      faces: text for people
+    evaluation  acts: evaluators, folds, statistics, the best version, soups
     upkeep      acts: what is needed, pruning, repacking, migrating
     filters     acts: clean, smudge, the filter process, statistics
     merging     acts: the driver, the rules, methods, conflicts
