@@ -17,9 +17,11 @@ from typing import Any
 
 from git_model_driver.cli import evaluating
 from git_model_driver.core import words
+from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.evaluation import evaluators
 from git_model_driver.evaluation import permission
+from git_model_driver.evaluation import records
 from git_model_driver.evaluation import scores
 from git_model_driver.evaluation import statistics
 from git_model_driver.evaluation import versions
@@ -27,6 +29,7 @@ from git_model_driver.evaluation.runner import Report
 from git_model_driver.evaluation.runner import evaluate
 from git_model_driver.evaluation.scores import Comparison
 from git_model_driver.evaluation.scores import Scores
+from git_model_driver.evaluation.versions import Version
 from git_model_driver.git import repository as repositories
 from git_model_driver.git.repository import Repository
 from git_model_driver.render import evaluation as render
@@ -38,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     evaluating.add_arguments(parser)
     parser.add_argument('--allow', metavar='<hash>',
                         help="allow what this repository's evaluator wants to run")
+    parser.add_argument('--recorded', action='store_true',
+                        help='ask nobody: show what is noted on the models')
     parser.add_argument('--json', action='store_true', help='print one document')
 
 
@@ -47,13 +52,14 @@ def run(args: argparse.Namespace) -> int:
         _allow(args.allow, repository)
         if not args.revision:
             return 0
+    if args.recorded:
+        return _show_recorded(args)
     evaluator = evaluating.evaluator_of(args, repository)
-    wanted = [
-        versions.find(name, evaluator.path) for name in args.revision or ['HEAD']
-    ]
+    wanted = _versions(args, evaluator.path)
     report = evaluate(
         evaluator, wanted, repository, store_of(repository), evaluating.means_of(args),
     )
+    keep(report)
     compared = comparisons(report)
     if args.json:
         print(json.dumps(document(report, compared), indent=2))
@@ -61,6 +67,27 @@ def run(args: argparse.Namespace) -> int:
         print(*lines(report, compared), sep='\n')
     tell_failures(report)
     return 1 if any(each.failures for each in report.results) else 0
+
+
+def _versions(args: argparse.Namespace, path: str) -> list[Version]:
+    return [versions.find(name, path) for name in args.revision or ['HEAD']]
+
+
+def _show_recorded(args: argparse.Namespace) -> int:
+    wanted = _versions(args, args.model or '')
+    found = [(version, one) for version in wanted for one in records.of(version.oid)]
+    if args.json:
+        print(json.dumps([
+            {'revision': version.name, 'model': version.oid, **one._asdict()}
+            for version, one in found
+        ], indent=2))
+    else:
+        rows = [
+            (version.name, one.evaluator, one.metric,
+             statistics.summary(one.scores[one.metric])) for version, one in found
+        ]
+        print(*render.recorded(rows), sep='\n')
+    return 0 if found else 1
 
 
 def _allow(key: str, repository: Repository) -> None:
@@ -74,6 +101,15 @@ def _allow(key: str, repository: Repository) -> None:
         f"no evaluator of this repository has the hash '{key}'",
         'see what it wants to run, and its hash, with "git model evaluate"',
     )
+
+
+def keep(report: Report) -> None:
+    """Note the results on the models; that it cannot be done is no failure of theirs.
+    """
+    try:
+        records.keep(report)
+    except GitModelError as e:
+        print(f'warning: the results were not noted: {e.message}', file=sys.stderr)
 
 
 def complete(report: Report) -> list[Scores]:

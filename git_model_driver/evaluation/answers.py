@@ -83,6 +83,10 @@ def _last_json(text: str) -> Any:
         except ValueError:
             continue
     last = lines[-1].strip()[:80]
+    try:
+        return float(last)      # JSON knows no "nan" nor "inf"
+    except ValueError:
+        pass
     raise Bad(f"there is no JSON at the end of what it said; the last line: '{last}'")
 
 

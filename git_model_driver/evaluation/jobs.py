@@ -67,18 +67,19 @@ class Outcome(NamedTuple):
 
 def run(job: Job) -> Outcome:
     """Ask, and keep the answer. What goes wrong is a failure, in words."""
-    if versions.facts_of(job.path) != job.facts:
-        return Outcome(job.key, None, 'another fold of it has written to the model')
     handle, out = tempfile.mkstemp(prefix='out-', suffix='.json', dir=job.scratch)
     os.close(handle)
     try:
+        if versions.facts_of(job.path) != job.facts:
+            raise Bad('another fold of it has written to the model')
         answer = ask(job, out)
         if versions.facts_of(job.path) != job.facts:
             raise Bad('it has written to the model, which all folds read')
     except Bad as e:
         return Outcome(job.key, None, printable(str(e)))
     except FileNotFoundError as e:
-        what = f'it has removed the model ({e})' if e.filename == job.path else str(e)
+        gone = e.filename == job.path
+        what = 'it, or another fold, has removed the model' if gone else str(e)
         return Outcome(job.key, None, printable(what))
     except OSError as e:
         return Outcome(job.key, None, printable(f'it cannot be run: {e}'))

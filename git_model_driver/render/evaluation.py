@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
+from typing import Protocol
 
 from git_model_driver.core import words
 
@@ -69,6 +70,34 @@ def scores(rows: Sequence[Scored]) -> list[str]:
             words.printable(row.name), str(row.n), number(row.mean, digits),
             number(row.sd, digits) if row.n > 1 else '?',
             interval(row.low, row.high, digits),
+        ))
+    return aligned(table)
+
+
+class About(Protocol):
+    """What is said of some scores (evaluation.statistics.Summary)."""
+
+    @property
+    def n(self) -> int: ...
+
+    @property
+    def mean(self) -> float: ...
+
+    @property
+    def sd(self) -> float: ...
+
+
+def recorded(rows: Sequence[tuple[str, str, str, About]]) -> list[str]:
+    """Version, evaluator, metric, and what was found."""
+    if not rows:
+        return ['nothing is noted on these models']
+    digits = digits_for([about.sd for *_, about in rows])
+    table = [('VERSION', 'N', 'MEAN', 'SD', 'METRIC, EVALUATOR')]
+    for name, evaluator, metric, about in rows:
+        table.append((
+            words.printable(name), str(about.n), number(about.mean, digits),
+            number(about.sd, digits) if about.n > 1 else '?',
+            words.printable(f'{metric}, "{evaluator}"'),
         ))
     return aligned(table)
 
