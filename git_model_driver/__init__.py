@@ -6,6 +6,7 @@ Floors of the house, from the top; imports point down only (tests/floors_test.py
     render      faces: text for people
     looking     acts: what is in a model, what changed and how much
     history     acts: which commit changed which tensor, and how
+    evaluation  acts: evaluators, folds, statistics, the best version, soups
     upkeep      acts: what is needed, pruning, repacking, migrating
     filters     acts: clean, smudge, the filter process, statistics
     merging     acts: the driver, the rules, methods, conflicts

@@ -19,7 +19,7 @@ MODULES = sorted(
     for file in PACKAGE.rglob('*.py')
 )
 HEAVY = {'numpy', 'ml_dtypes', 'h5py', 'tensorflow', 'torch', 'keras', 'onnx', 'jax',
-         'safetensors', 'fsspec', 'joblib', 'scipy', 'pandas'}
+         'safetensors', 'fsspec', 'joblib', 'scipy', 'sklearn', 'pandas'}
 LONGEST_MODULE = 300
 LONGEST_FUNCTION = 60
 

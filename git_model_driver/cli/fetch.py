@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from git_model_driver.cli import choosing
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
+from git_model_driver.git import notes
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
+from git_model_driver.git.notes import EVALUATIONS
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.report import plural
 from git_model_driver.store.objects import Store
@@ -45,12 +48,19 @@ def run(args: argparse.Namespace) -> int:
     for error in store.failures.values():
         print(f'warning: {error.message}', file=sys.stderr)
     print(f'Got {plural(len(before) - len(missing), "tensor")}.')
+    fetch_notes([args.repository] if args.repository else notes.remotes())
     if missing:
         raise MissingObject(
             f'{plural(len(missing), "tensor")} could not be found',
             'name another repository: git model fetch <remote>',
         )
     return 0
+
+
+def fetch_notes(names: Sequence[str]) -> None:
+    """Take over what evaluators said of models elsewhere."""
+    for name in names:
+        notes.fetch(name, EVALUATIONS)      # that it cannot be asked was told before
 
 
 def _from(name: str, repository: Repository) -> Store:

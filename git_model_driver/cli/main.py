@@ -28,6 +28,7 @@ VERBS = {
     'check-merge': ('check_merge', 'say what a merge would do to each tensor'),
     'check-rules': ('check_rules', 'say which rule decides how each tensor is merged'),
     'resolve': ('resolve', 'settle tensors that a merge left in conflict'),
+    'evaluate': ('evaluate', 'cross-validate versions of a model'),
     'checkout': ('checkout', 'turn manifests in the worktree into models'),
     'pull': ('pull', 'get missing tensors, then check out'),
     'fetch': ('fetch', 'get the tensors of all versions'),

@@ -11,10 +11,12 @@ from pathlib import Path
 from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import caller
+from git_model_driver.git import notes
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git import run as git
 from git_model_driver.git import transport
+from git_model_driver.git.notes import EVALUATIONS
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import NAMESPACE
 from git_model_driver.render.report import plural
@@ -37,14 +39,24 @@ def run(args: argparse.Namespace) -> int:
     if not wanted:
         return 0
     repository = repositories.find()
+    _send(args, repository, wanted)
+    if not notes.push(args.remote, EVALUATIONS):
+        print('warning: what models were found to be worth was not sent\n'
+              f'hint: to see why: git push {args.remote} {EVALUATIONS}',
+              file=sys.stderr)
+    return 0
+
+
+def _send(
+    args: argparse.Namespace, repository: Repository, wanted: list[str],
+) -> None:
     remote = remotes.find(_address(args, repository), repository)
     if remote is None:
-        return 0
+        return
     objects = remote.new(wanted)
     sent = remote.send(objects, store_of(repository)) if objects else 0
     if sent:
         print(f'Sent {plural(sent, "tensor")} to {remote.label}', file=sys.stderr)
-    return 0
 
 
 def _address(args: argparse.Namespace, repository: Repository) -> Address:

@@ -5,8 +5,10 @@ import argparse
 
 from git_model_driver.cli import checkout
 from git_model_driver.cli import choosing
+from git_model_driver.cli.fetch import fetch_notes
 from git_model_driver.core.choice import EVERYTHING
 from git_model_driver.core.errors import MissingObject
+from git_model_driver.git import notes
 from git_model_driver.render.report import plural
 
 
@@ -18,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     choice = EVERYTHING if args.path else choosing.choice_of(args)
     done = checkout.write(args.path, choice)
+    if not args.path:
+        fetch_notes(notes.remotes())
     if done.lacking:
         models = plural(len(done.lacking), 'model')
         raise MissingObject(

@@ -29,6 +29,11 @@ def current(path: str) -> str:
     return MERGE if _exists('rebase-merge') or _is_unmerged(path) else APPLY
 
 
+def is_bisection() -> bool:
+    """Whether ``git bisect`` is looking for a commit here."""
+    return _exists('BISECT_LOG')
+
+
 def current_option() -> str | None:
     """``ours`` or ``theirs`` where git was called with that strategy option.
 

@@ -1,0 +1,1 @@
+"""Versions of a model against each other: evaluators, folds, statistics, soups."""
