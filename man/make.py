@@ -58,6 +58,11 @@ EXAMPLES = {
          'What a branch changed, in other numbers.'),
         ('git model diff --quiet HEAD~1', 'Exit with 1 if any model changed.'),
     ),
+    'log': (
+        ('git model log --oneline v1.0..', 'What changed since v1.0.'),
+        ("git model log -p --tensor='lm_head.*' -n 3",
+         'How much the last three changes of these tensors were.'),
+    ),
     'blame': (
         ('git model blame model.safetensors "*.mlp.*"',
          'Where these tensors come from.'),

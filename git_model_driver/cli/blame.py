@@ -165,7 +165,7 @@ def _lines(rows: list[Row], face: Face) -> Iterator[str]:
 
 def _each(answers: list[Answer]) -> Iterator[Row]:
     for answer in answers:
-        yield *_front(answer), words.printable(answer.tensor or '(the whole file)')
+        yield *_front(answer), words.printable(answer.tensor or history.WHOLE)
 
 
 def _grouped(answers: list[Answer]) -> Iterator[Row]:
@@ -208,8 +208,5 @@ def _described(answer: Answer) -> dict[str, Any]:
         **described, 'commit': commit.oid, 'path': answer.origin.path,
         'author': {'name': commit.author, 'email': commit.email},
         'date': commit.written, 'subject': commit.subject,
-        'how': {
-            'kind': how.kind, 'methods': list(how.methods), 'weights': how.weights,
-            'of': how.of or None, 'note': how.note or None,
-        },
+        'how': history.document(how),
     }

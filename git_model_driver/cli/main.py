@@ -24,6 +24,7 @@ VERBS = {
     'status': ('status', 'say which tensors are changed, missing, or not pushed'),
     'show': ('show', 'show what is in a model, of any version'),
     'diff': ('diff', 'say which tensors changed, and how much'),
+    'log': ('log', 'show the commits that changed models, and which tensors'),
     'blame': ('blame', 'say which commit last changed each tensor, and how'),
     'check-merge': ('check_merge', 'say what a merge would do to each tensor'),
     'check-rules': ('check_rules', 'say which rule decides how each tensor is merged'),

@@ -10,8 +10,8 @@ from typing import Optional
 from git_model_driver.git import run
 from git_model_driver.git import worktree
 
-_PLAIN = ('-c', 'log.showRoot=true', '-c', 'log.showSignature=false')
-_FIELDS = ('%H', '%h', '%P', '%aN', '%aE', '%aI', '%ad', '%cI', '%s', '%B',
+PLAIN = ('-c', 'log.showRoot=true', '-c', 'log.showSignature=false')
+FIELDS = ('%H', '%P', '%aN', '%aE', '%aI', '%ad', '%cI', '%s', '%B',
            '%(trailers:key=Model-Merge,valueonly,unfold)')
 _NOTHING = b'0'         # an object id of zeros: there is no such file
 
@@ -34,7 +34,6 @@ class Commit(NamedTuple):
     """
 
     oid: str
-    short: str
     parents: tuple[str, ...]
     author: str
     email: str
@@ -49,7 +48,7 @@ class Commit(NamedTuple):
 def of_path(revision: str, path: str) -> list[Node]:
     """What led to the path at a revision, children before their parents."""
     fields = run.zsplit(
-        *_PLAIN, 'log', '--full-history', '--parents', '--topo-order', '-m', '--raw',
+        *PLAIN, 'log', '--full-history', '--parents', '--topo-order', '-m', '--raw',
         '-z', '--no-abbrev', '--no-renames', '--no-color', '--no-notes',
         '--format=%x01%H %P', revision, '--', f':(top,literal){path}',
     )
@@ -86,20 +85,21 @@ def commits(oids: Collection[str], *options: str) -> dict[str, Commit]:
     if not oids:
         return {}
     fields = run.output(
-        *_PLAIN, 'log', '--no-walk=unsorted', '--stdin', '-z', '--no-color',
-        '--no-notes', '-s', f'--format={"%x00".join(_FIELDS)}', *options,
+        *PLAIN, 'log', '--no-walk=unsorted', '--stdin', '-z', '--no-color',
+        '--no-notes', '-s', f'--format={"%x00".join(FIELDS)}', *options,
         input=''.join(f'{oid}\n' for oid in oids).encode(),
     ).decode(errors='replace').removesuffix('\0').split('\0')
-    count = len(_FIELDS)
+    count = len(FIELDS)
     records = (fields[i:i + count] for i in range(0, len(fields), count))
-    return {record[0]: _commit(record) for record in records}
+    return {record[0]: commit_of(record) for record in records}
 
 
-def _commit(record: list[str]) -> Commit:
-    oid, short, parents, author, email, written, date, applied, subject = record[:9]
-    merges = tuple(filter(None, record[10].split('\n')))
-    return Commit(oid, short, tuple(parents.split()), author, email, written, date,
-                  applied, subject, record[9], merges)
+def commit_of(record: list[str]) -> Commit:
+    """From the values of FIELDS."""
+    oid, parents, *said, trailers = record
+    author, email, written, date, applied, subject, message = said
+    return Commit(oid, tuple(parents.split()), author, email, written, date, applied,
+                  subject, message, tuple(filter(None, trailers.split('\n'))))
 
 
 def blob_at(revision: str, path: str) -> str | None:

@@ -15,14 +15,25 @@ class CatFile:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._sizes: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CatFile:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._process is not None:
-            self._process.communicate()
-            self._process = None
+        for process in filter(None, (self._process, self._sizes)):
+            process.communicate()
+        self._process = self._sizes = None
+
+    def size(self, oid: str) -> int:
+        """The bytes of an object, 0 if there is none of this oid."""
+        if self._sizes is None:
+            self._sizes = _started('--batch-check=%(objectsize)')
+        assert self._sizes.stdout and self._sizes.stdin
+        self._sizes.stdin.write(f'{oid}\n'.encode())
+        self._sizes.stdin.flush()
+        said = self._sizes.stdout.readline().strip()
+        return int(said) if said.isdigit() else 0
 
     def blob(self, name: str) -> bytes | None:
         """The blob of that name (``:path``, ``HEAD:path``), None if there is none."""
@@ -39,11 +50,7 @@ class CatFile:
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:
-            self._process = subprocess.Popen(
-                ('git', 'cat-file', '--batch'),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            self._process = _started('--batch')
         assert self._process.stdout and self._process.stdin
         return self._process.stdout, self._process.stdin
 
@@ -52,3 +59,10 @@ class CatFile:
             ('git', 'cat-file', 'blob', name), capture_output=True, check=False,
         )
         return done.stdout if done.returncode == 0 else None
+
+
+def _started(option: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ('git', 'cat-file', option), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )

@@ -58,7 +58,6 @@ class _Walk:
         self.found: dict[str, Origin] = {}
         self.beyond: list[_Step] = []
         nodes = ancestry.of_path(step.revision, step.path)
-        versions.measure(filter(None, (node.blob for node in nodes)))
         self._blobs = {node.commit: node.blob for node in nodes}
         self._waiting: dict[str, set[str]] = {}
         if nodes:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
-from git_model_driver.git import objects
 from git_model_driver.git.catfile import CatFile
 
 WHOLE = ''              # what the pieces of a file without tensors are called
@@ -26,7 +25,6 @@ class Versions:
 
     def __init__(self) -> None:
         self._blobs = CatFile()
-        self._sizes: dict[str, int] = {}
         self._known: dict[str, Lines] = {}
 
     def __enter__(self) -> Versions:
@@ -34,12 +32,6 @@ class Versions:
 
     def __exit__(self, *exc: object) -> None:
         self._blobs.__exit__(*exc)
-
-    def measure(self, blobs: Iterable[str]) -> None:
-        """Ask for the sizes of many at once: what is too large is never read."""
-        new = [blob for blob in dict.fromkeys(blobs) if blob not in self._sizes]
-        if new:
-            self._sizes |= dict.fromkeys(new, 0) | objects.sizes(new)
 
     def lines(self, blob: str | None) -> Lines:
         """As ``lines_of``; nothing for None."""
@@ -52,8 +44,7 @@ class Versions:
         return self._known[blob]
 
     def _read(self, blob: str) -> bytes:
-        self.measure([blob])
-        if self._sizes[blob] > _LARGEST:
+        if self._blobs.size(blob) > _LARGEST:
             return b''
         return self._blobs.blob(blob) or b''
 
@@ -84,3 +75,8 @@ def named(lines: Iterable[bytes]) -> dict[str, bytes]:
             except ValueError:
                 continue
     return {name: found[name] for name in sorted(found, key=words.natural_key)}
+
+
+def count(lines: Lines) -> int:
+    """How many tensors these are."""
+    return sum(line.startswith(_TENSOR) for line in lines)

@@ -69,3 +69,15 @@ def _manifest(blob: str | None, path: str, filter_: Filter) -> Manifest | None:
     if not data or not manifests.is_manifest(data):
         return None
     return manifests.parse(data, path)
+
+
+def manifests_of(
+    old: str | None, new: str | None, path: str, filter_: Filter,
+) -> tuple[Manifest, Manifest]:
+    """Of two blobs; an empty one for None and for what is no manifest.
+
+    Raises ManifestError.
+    """
+    found = (_manifest(blob, path, filter_) for blob in (old, new))
+    before, after = (manifest or _NOTHING for manifest in found)
+    return before, after
