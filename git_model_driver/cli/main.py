@@ -30,6 +30,8 @@ VERBS = {
     'check-rules': ('check_rules', 'say which rule decides how each tensor is merged'),
     'resolve': ('resolve', 'settle tensors that a merge left in conflict'),
     'evaluate': ('evaluate', 'cross-validate versions of a model'),
+    'best': ('best', 'say which version is fit for production, and tag it'),
+    'merge': ('merge', 'merge versions of a model into a soup'),
     'checkout': ('checkout', 'turn manifests in the worktree into models'),
     'pull': ('pull', 'get missing tensors, then check out'),
     'fetch': ('fetch', 'get the tensors of all versions'),

@@ -103,6 +103,7 @@ def _dealt(
 
 def compare(
     base: Scores, others: Sequence[Scores], evaluator: Evaluator, less_is_better: bool,
+    level: float = statistics.LEVEL,
 ) -> list[Comparison]:
     """Each of the others against ``base``. Raises GitModelError where the examples, or
     the folds, are not the same.
@@ -110,7 +111,7 @@ def compare(
     sign = -1.0 if less_is_better else 1.0
     made = []
     for other in others:
-        test = _test(base, other, evaluator, sign)
+        test = _test(base, other, evaluator, sign, level)
         made.append((other.version, test, gains(base, other, sign)))
     adjusted = statistics.holm([test.p for _, test, _ in made])
     return [Comparison(*one, holm) for one, holm in zip(made, adjusted)]
@@ -131,19 +132,22 @@ def _same(base: Scores, other: Scores, is_same: bool) -> None:
         )
 
 
-def _test(base: Scores, other: Scores, evaluator: Evaluator, sign: float) -> Test:
+def _test(
+    base: Scores, other: Scores, evaluator: Evaluator, sign: float, level: float,
+) -> Test:
     differences = gains(base, other, sign)
     if is_corrected(evaluator):
-        return statistics.corrected_t(differences, ratio_of(evaluator))
+        return statistics.corrected_t(differences, ratio_of(evaluator), level)
     if not (base.examples and other.examples):
-        return statistics.paired_t(differences)
+        return statistics.paired_t(differences, level)
     _same(base, other, base.examples.keys() == other.examples.keys())
     names = sorted(base.examples)
     before = [sign * base.examples[name][1] for name in names]
     after = [sign * other.examples[name][1] for name in names]
     if {*before, *after} <= {0.0, sign}:
-        return statistics.mcnemar(before, after)
-    return statistics.paired_bootstrap([b - a for a, b in zip(before, after)])
+        return statistics.mcnemar(before, after, level)
+    gained = [b - a for a, b in zip(before, after)]
+    return statistics.paired_bootstrap(gained, level=level)
 
 
 def is_corrected(evaluator: Evaluator) -> bool:

@@ -149,16 +149,18 @@ def least_p(k: int) -> float:
 
 
 def paired_bootstrap(
-    differences: Sequence[float], seed: int = 0, resamples: int = RESAMPLES,
+    differences: Sequence[float], seed: int = 0, resamples: int = 0,
     level: float = LEVEL,
 ) -> Test:
     """Percentile bootstrap of the mean of per-example differences (Efron 1979).
 
     The p is twice the share of resampled means on the wrong side of 0, so that it is
     below 1 - level where the interval leaves 0 out. The same seed gives the same.
+    ``resamples``: 0 for RESAMPLES.
     """
     import numpy
 
+    resamples = resamples or RESAMPLES
     values = numpy.asarray(differences, numpy.float64)
     means = numpy.sort(_resampled(values, seed, resamples))
     low, high = numpy.quantile(means, [(1 - level) / 2, (1 + level) / 2])

@@ -71,7 +71,8 @@ def find(revision: str, path: str) -> Version:
     return Version(revision, commit, path, kind.out.decode().strip(), oid)
 
 
-def _only_model(revision: str, commit: str) -> str:
+def models_of(commit: str) -> list[str]:
+    """The paths that have manifests in a commit."""
     records = run.zsplit('ls-tree', '-r', '-z', '--full-tree', commit)
     blobs: dict[str, list[str]] = {}
     for record in records:
@@ -80,7 +81,11 @@ def _only_model(revision: str, commit: str) -> str:
         if mode in _REGULAR:
             blobs.setdefault(oid, []).append(os.fsdecode(name))
     listed = ''.join(f'{oid}\n' for oid in blobs).encode()
-    paths = sorted(p for one in history.those_of(listed) for p in blobs[one.blob])
+    return sorted(p for one in history.those_of(listed) for p in blobs[one.blob])
+
+
+def _only_model(revision: str, commit: str) -> str:
+    paths = models_of(commit)
     if len(paths) == 1:
         return paths[0]
     if not paths:
