@@ -46,6 +46,24 @@ EXAMPLES = {
         ('git model status', 'Tensors that are changed, missing, or not pushed.'),
         ('git model status --porcelain', 'The same for programs.'),
     ),
+    'evaluate': (
+        ("git model evaluate main topic --command 'python evaluate.py {path} {fold}'",
+         'Two versions on the same five folds, by a program of yours.'),
+        ('git model evaluate --folds 10 --jobs -1 main topic~1 topic',
+         'By the evaluator of .gitmodel, on all cores.'),
+        ('git model evaluate --recorded main', 'What is known already.'),
+    ),
+    'best': (
+        ('git model best --tag production topic-1 topic-2',
+         'The tag goes to a better version, if there is one.'),
+        ('git model best --against production --min-gain 0.01',
+         'In CI: exit with 1 unless HEAD is better by that.'),
+        ('git bisect run git model best --against v1.0', 'Which commit did harm?'),
+    ),
+    'merge': (
+        ('git model merge --uniform topic-1 topic-2', 'The mean of three versions.'),
+        ('git model merge --greedy topic-1 topic-2', 'Only those that do no harm.'),
+    ),
     'show': (
         ('git model show model.safetensors', 'The tensors and metadata of a file.'),
         ('git model show --stats v1.0:model.safetensors "*.mlp.*"',
