@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from git_model_driver.cli import faces
+from git_model_driver.cli import splitting
 from git_model_driver.core import words
 from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import UsageError
@@ -55,6 +56,7 @@ _PASSED = ('--cached', '--staged', '--merge-base', '-R', '--relative', '--no-rel
            '--no-renames', '--find-copies-harder')
 _PASSED_WITH = ('--diff-filter=', '--relative=', '-M', '-C', '--find-renames',
                 '--find-copies')
+_WITH_VALUE = ('--tensors', '--group-by', '--metric')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,23 +81,14 @@ def _metrics(args: argparse.Namespace) -> list[str]:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Ours and git's, in any order. What follows ``--`` is git's."""
-    ours: list[str] = []
-    gits: list[str] = []
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        if word == '--':
-            return ours, [*gits, word, *rest]
-        if word in _PASSED or word.startswith(_PASSED_WITH) or (
-            not word.startswith('-')
-        ):
-            gits.append(word)
-        else:
-            ours.append(word)
-            if word in ('--tensors', '--group-by', '--metric') and rest:
-                ours.append(rest.pop(0))
-    return ours, gits
+    return splitting.split(arguments, _own, _WITH_VALUE)
+
+
+def _own(word: str) -> str | None:
+    is_gits = not word.startswith('-') or word in _PASSED or (
+        word.startswith(_PASSED_WITH)
+    )
+    return None if is_gits else word
 
 
 def _compared(

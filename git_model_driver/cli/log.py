@@ -20,6 +20,7 @@ from typing import Any
 from typing import NamedTuple
 
 from git_model_driver.cli import faces
+from git_model_driver.cli import splitting
 from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import UsageError
 from git_model_driver.filters.filter import Filter
@@ -72,24 +73,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Ours and git's, in any order. What follows ``--`` is git's."""
-    ours: list[str] = []
-    gits: list[str] = []
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        if word == '--':
-            return ours, [*gits, word, *rest]
-        name = word.partition('=')[0]
-        if word[:1] == '-' and word[1:].isdecimal():
-            ours.append(f'-n{word[1:]}')
-        elif name in _OURS or (word.startswith('-n') and word[2:].isdecimal()):
-            ours.append(word)
-            if word in _WITH_VALUE and rest:
-                ours.append(rest.pop(0))
-        else:
-            gits.append(word)
-    return ours, gits
+    return splitting.split(arguments, _own, _WITH_VALUE)
+
+
+def _own(word: str) -> str | None:
+    if word[:1] == '-' and word[1:].isdecimal():
+        return f'-n{word[1:]}'
+    is_ours = word.partition('=')[0] in _OURS or (
+        word.startswith('-n') and word[2:].isdecimal()
+    )
+    return word if is_ours else None
 
 
 def run(args: argparse.Namespace) -> int:
