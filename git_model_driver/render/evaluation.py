@@ -7,6 +7,7 @@ from typing import NamedTuple
 from typing import Protocol
 
 from git_model_driver.core import words
+from git_model_driver.render import table
 
 Row = Sequence[str]
 
@@ -64,14 +65,14 @@ def interval(low: float, high: float, digits: int, signed: bool = False) -> str:
 
 def scores(rows: Sequence[Scored]) -> list[str]:
     digits = digits_for([row.sd for row in rows])
-    table = [('VERSION', 'N', 'MEAN', 'SD', '95 % INTERVAL')]
+    rows_: list[Row] = [('VERSION', 'N', 'MEAN', 'SD', '95 % INTERVAL')]
     for row in rows:
-        table.append((
+        rows_.append((
             words.printable(row.name), str(row.n), number(row.mean, digits),
             number(row.sd, digits) if row.n > 1 else '?',
             interval(row.low, row.high, digits),
         ))
-    return aligned(table)
+    return _aligned(rows_)
 
 
 class About(Protocol):
@@ -92,42 +93,35 @@ def recorded(rows: Sequence[tuple[str, str, str, About]]) -> list[str]:
     if not rows:
         return ['nothing is noted on these models']
     digits = digits_for([about.sd for *_, about in rows])
-    table = [('VERSION', 'N', 'MEAN', 'SD', 'METRIC, EVALUATOR')]
+    rows_: list[Row] = [('VERSION', 'N', 'MEAN', 'SD', 'METRIC, EVALUATOR')]
     for name, evaluator, metric, about in rows:
-        table.append((
+        rows_.append((
             words.printable(name), str(about.n), number(about.mean, digits),
             number(about.sd, digits) if about.n > 1 else '?',
             words.printable(f'{metric}, "{evaluator}"'),
         ))
-    return aligned(table)
+    return _aligned(rows_)
 
 
 def comparisons(base: str, rows: Sequence[Compared]) -> list[str]:
     digits = digits_for([row.high - row.low for row in rows])
-    table = [(
+    rows_: list[Row] = [(
         f'AGAINST {words.printable(base)}', 'GAIN', '95 % INTERVAL', 'P', 'HOLM',
         'WON', 'LOST', 'TEST',
     )]
     for row in rows:
-        table.append((
+        rows_.append((
             words.printable(row.name), number(row.gain, digits, True),
             interval(row.low, row.high, digits, True), p_value(row.p),
             p_value(row.holm), str(row.wins), str(row.losses), row.test,
         ))
-    return aligned(table)
+    return _aligned(rows_)
 
 
-def aligned(rows: Sequence[Row]) -> list[str]:
+def _aligned(rows: Sequence[Row]) -> list[str]:
     """Columns of words to the left, of numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i in (0, len(row) - 1) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))
-        ]
-        lines.append('  '.join(cells).rstrip())
-    return lines
+    between = [table.RIGHT] * (len(rows[0]) - 2)
+    return list(table.lines(rows, [table.LEFT, *between, table.LEFT]))
 
 
 def limits(k: int, half_width: float, least_p: float, examples: int) -> list[str]:
