@@ -31,6 +31,7 @@ from git_model_driver.filters.naming import name_of
 from git_model_driver.filters.pouring import Sink as Sink
 from git_model_driver.formats import registry
 from git_model_driver.formats.base import canonical_writer
+from git_model_driver.git.pktline import Unframed
 from git_model_driver.store.ahead import Step
 from git_model_driver.store.ahead import in_order
 from git_model_driver.store.objectfile import ObjectFile
@@ -258,6 +259,11 @@ class Assembly:
             for give in in_order(self._steps(opened), threads):
                 assert callable(give)
                 give(sink)
+
+    def into(self, fd: int) -> None:
+        """Write the file to an open one, which means nothing where this raises."""
+        self.prepare()
+        self.write(Unframed(fd))
 
     def _steps(self, opened: ExitStack) -> Iterator[Step]:
         for segment in self.skeleton.segments:

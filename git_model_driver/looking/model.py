@@ -25,7 +25,6 @@ from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.statistics import Statistics
 from git_model_driver.formats import values
 from git_model_driver.git import run
-from git_model_driver.git.pktline import Unframed
 from git_model_driver.looking import comparison
 from git_model_driver.looking.comparison import Comparison
 from git_model_driver.store.cache import Cache
@@ -210,10 +209,9 @@ def write(text: str, path: str | os.PathLike[str]) -> None:
     name = os.fspath(path)
     with Filter() as filter_:
         assembly = Assembly(manifests.parse(text.encode(), name), filter_.store, name)
-        assembly.prepare()
         with open(path, 'xb', buffering=0) as file:
             try:
-                assembly.write(Unframed(file.fileno()))
+                assembly.into(file.fileno())
             except BaseException:
                 os.unlink(path)
                 raise

@@ -10,7 +10,6 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.git.objects import Objects
-from git_model_driver.git.pktline import Unframed
 from git_model_driver.git.raw import Entry
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
@@ -61,9 +60,8 @@ class Contents:
         with self.scratch() as file:
             if kind == MANIFEST:
                 data = self._objects.read(blob)[1]
-                assembly = Assembly(manifests.parse(data, blob), self._store, blob)
-                assembly.prepare()
-                assembly.write(Unframed(file.fileno()))
+                manifest = manifests.parse(data, blob)
+                Assembly(manifest, self._store, blob).into(file.fileno())
             else:
                 for piece in self._objects.pieces(blob):
                     file.write(piece)

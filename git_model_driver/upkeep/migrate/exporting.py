@@ -14,7 +14,6 @@ from git_model_driver.git.newobjects import Sink
 from git_model_driver.git.objects import BlobWriter
 from git_model_driver.git.objects import Objects
 from git_model_driver.git.packs import BLOB
-from git_model_driver.git.pktline import Unframed
 from git_model_driver.store.objects import Store
 from git_model_driver.upkeep.migrate.content import named_scratch
 from git_model_driver.upkeep.migrate.kinds import MANIFEST
@@ -61,9 +60,8 @@ class Exporter:
         scratch = named_scratch(self._folder)
         try:
             assembly = Assembly(manifest, self._store, words.printable(path))
-            assembly.prepare()
             with open(scratch, 'wb', buffering=0) as out:
-                assembly.write(Unframed(out.fileno()))
+                assembly.into(out.fileno())
             self.versions += 1
             self.nbytes += assembly.size
             return self._stored(scratch, assembly.size)
