@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
-import os
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from git_model_driver.core.manifest import Entry
 from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.models import Tracked
-from git_model_driver.git import run as git
+from git_model_driver.git import trees
 from git_model_driver.render import table
 from git_model_driver.render.face import Face
 from git_model_driver.render.report import plural
@@ -111,13 +110,11 @@ def _is_wanted(path: str, args: argparse.Namespace) -> bool:
 
 def _in_revision(revision: str, filter_: Filter) -> list[Tracked]:
     found = []
-    for record in git.zsplit('ls-tree', '-r', '-z', '--full-tree', revision):
-        facts, _, path = record.partition(b'\t')
-        _, kind, oid = facts.decode().split()
-        data = filter_.blob(oid) if kind == 'blob' else None
+    for entry in trees.entries(revision):
+        data = filter_.blob(entry.oid) if entry.kind == 'blob' else None
         if data and manifests.is_manifest(data):
-            name = os.fsdecode(path)
-            found.append(Tracked(name, oid, manifests.parse(data, name)))
+            manifest = manifests.parse(data, entry.path)
+            found.append(Tracked(entry.path, entry.oid, manifest))
     return found
 
 

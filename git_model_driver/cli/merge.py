@@ -31,6 +31,7 @@ from git_model_driver.evaluation.soups import Member
 from git_model_driver.evaluation.soups import Outcome
 from git_model_driver.git import conclude
 from git_model_driver.git import octopus
+from git_model_driver.git import operation
 from git_model_driver.git import repository as repositories
 from git_model_driver.git.repository import Repository
 from git_model_driver.render import evaluation as render
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _refuse_unclean() -> None:
-    if conclude.in_progress():
+    if operation.is_merge():
         raise GitModelError(
             'a merge is not concluded yet',
             'commit it, or undo it with "git merge --abort"',

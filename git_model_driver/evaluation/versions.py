@@ -17,17 +17,18 @@ from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.filters.smudge import Assembly
+from git_model_driver.git import ancestry
 from git_model_driver.git import history
 from git_model_driver.git import run
+from git_model_driver.git import trees
 from git_model_driver.git.objects import Objects
-from git_model_driver.git.pktline import Unframed
 from git_model_driver.git.repository import Repository
+from git_model_driver.git.worktree import REGULAR_FILES
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
 
 _SAFE = re.compile(r'[\w@%+=:,./-]+', re.ASCII)
 _UNSAFE = re.compile(r'[^\w.+-]', re.ASCII)
-_REGULAR = ('100644', '100755')
 Facts = Mapping[str, tuple[int, int, int]]
 
 
@@ -46,16 +47,12 @@ def find(revision: str, path: str) -> Version:
 
     Raises UsageError where there is none, or several to choose from.
     """
-    found = run.attempt(
-        'rev-parse', '--verify', '--quiet', '--end-of-options',
-        f'{revision}^{{commit}}',
-    )
-    if found.code:
+    commit = ancestry.resolve(revision)
+    if commit is None:
         raise UsageError(
             f"'{revision}' is no commit, branch or tag here",
             'see those there are with "git branch -a" and "git tag"',
         )
-    commit = found.out.decode().strip()
     path = path.strip('/') or _only_model(revision, commit)
     if path == '.':
         tree = run.text('rev-parse', f'{commit}^{{tree}}')
@@ -73,13 +70,10 @@ def find(revision: str, path: str) -> Version:
 
 def models_of(commit: str) -> list[str]:
     """The paths that have manifests in a commit."""
-    records = run.zsplit('ls-tree', '-r', '-z', '--full-tree', commit)
     blobs: dict[str, list[str]] = {}
-    for record in records:
-        facts, _, name = record.partition(b'\t')
-        mode, _, oid = facts.decode().split()
-        if mode in _REGULAR:
-            blobs.setdefault(oid, []).append(os.fsdecode(name))
+    for entry in trees.entries(commit):
+        if entry.mode in REGULAR_FILES:
+            blobs.setdefault(entry.oid, []).append(entry.path)
     listed = ''.join(f'{oid}\n' for oid in blobs).encode()
     return sorted(p for one in history.those_of(listed) for p in blobs[one.blob])
 
@@ -190,14 +184,12 @@ def _write_tree(
 ) -> None:
     """Files only: links may lead out of it."""
     target.mkdir()
-    for record in run.zsplit('ls-tree', '-r', '-z', '--full-tree', version.oid):
-        facts, _, name = record.partition(b'\t')
-        mode, _, oid = facts.decode().split()
-        if mode in _REGULAR:
-            file = target / os.fsdecode(name)
+    for entry in trees.entries(version.oid):
+        if entry.mode in REGULAR_FILES:
+            file = target / entry.path
             file.parent.mkdir(parents=True, exist_ok=True)
-            path = f'{version.path}/{os.fsdecode(name)}'
-            _write_blob(oid, path, file, objects, store)
+            path = f'{version.path}/{entry.path}'
+            _write_blob(entry.oid, path, file, objects, store)
 
 
 def _write_blob(
@@ -211,9 +203,7 @@ def _write_blob(
             opened.writelines(pieces)
             return
         manifest = manifests.parse(b''.join([head, *pieces]), path)
-        assembly = Assembly(manifest, store, path)
-        assembly.prepare()
-        assembly.write(Unframed(opened.fileno()))
+        Assembly(manifest, store, path).into(opened.fileno())
 
 
 def facts_of(target: str) -> Facts:

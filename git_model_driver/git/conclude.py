@@ -8,10 +8,6 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import run
 
 
-def in_progress() -> bool:
-    return run.attempt('rev-parse', '--verify', '--quiet', 'MERGE_HEAD').code == 0
-
-
 def merge(parents: Sequence[str], message: str) -> str:
     """Commit the index with HEAD and these as parents; the commit.
 

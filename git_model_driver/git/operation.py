@@ -23,10 +23,15 @@ def current(path: str) -> str:
     """MERGE or APPLY, for the file that is being merged."""
     if any(name.startswith('GITHEAD_') for name in os.environ):
         return MERGE
-    if not _exists('MERGE_HEAD'):
+    if not is_merge():
         return APPLY
     # A rebase re-creates a merge, or "checkout -m <path>" redoes one.
     return MERGE if _exists('rebase-merge') or _is_unmerged(path) else APPLY
+
+
+def is_merge() -> bool:
+    """Whether a merge was begun here, and is not concluded."""
+    return _exists('MERGE_HEAD')
 
 
 def is_bisection() -> bool:

@@ -19,6 +19,7 @@ from typing import Union
 
 from git_model_driver.git import caller
 from git_model_driver.git import run
+from git_model_driver.git import trees
 
 # The oid of a side's file, or its content; None where the side has none.
 Blob = Union[str, bytes, None]
@@ -135,10 +136,8 @@ class _Trees:
     def _list(self, commit: str) -> dict[str, list[str]]:
         if commit not in self._listed:
             paths: dict[str, list[str]] = {}
-            for record in run.zsplit('ls-tree', '-r', '-z', '--full-tree', commit):
-                facts, _, path = record.partition(b'\t')
-                oid = facts.split()[2].decode()
-                paths.setdefault(oid, []).append(os.fsdecode(path))
+            for entry in trees.entries(commit):
+                paths.setdefault(entry.oid, []).append(entry.path)
             self._listed[commit] = paths
         return self._listed[commit]
 
