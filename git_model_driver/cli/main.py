@@ -42,6 +42,7 @@ VERBS = {
     'gc': ('gc', 'encode objects better, and prune'),
     'migrate': ('migrate', 'rewrite history from Git or Git LFS to here, or back'),
     'du': ('du', 'say what takes space, per model and tensor'),
+    'completion': ('completion', 'print completions for a shell'),
     'env': ('env', 'show what is installed and where from'),
     'version': ('version', 'print the version'),
 }
