@@ -143,6 +143,8 @@ def _dispatch(arguments: list[str]) -> int:
     found = VERBS.get(verb) or PLUMBING.get(verb)
     if found is None:
         return _unknown(verb)
+    if rest[:1] == ['--help']:
+        _manual(verb)
     module = import_module(f'git_model_driver.cli.{found[0]}')
     parser = Parser(
         prog=f'git model {verb}', description=module.__doc__,
@@ -158,9 +160,15 @@ def _dispatch(arguments: list[str]) -> int:
     return code
 
 
+def _manual(verb: str) -> None:
+    from git_model_driver.git import manual
+
+    manual.show(f'git-model-{verb}')
+
+
 def _help(rest: list[str]) -> int:
     if rest and (rest[0] in VERBS or rest[0] in PLUMBING):
-        return _dispatch([rest[0], '-h'])
+        return _dispatch([rest[0], '--help'])
     print('usage: git model <command> [<args>]\n')
     for verb, (_, line) in VERBS.items():
         print(f'   {verb:<12}{line}')
