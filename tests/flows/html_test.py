@@ -1,6 +1,7 @@
 """One page that shows a change of weights."""
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -84,3 +85,30 @@ def test_a_page_goes_into_a_file(told: Repo) -> None:
     assert told.read('a page.html') == first
     done = told.run('git', 'model', 'diff', '--html=no/folder', code=128)
     assert done.err == "error: cannot use 'no/folder': No such file or directory\n"
+
+
+def test_a_history_is_drawn_with_norms_and_scores(told: Repo) -> None:
+    told.git('checkout', '-q', '-b', 'topic', 'HEAD~1')
+    told.write('other', 'no model')
+    told.commit('no model')
+    told.save('n.safetensors', x=[1.0])
+    told.commit('aside')
+    told.git('checkout', '-q', 'main')
+    told.git('merge', '-q', 'topic', '-m', 'both')
+    told.save('n.safetensors', x=[4.0])
+    told.commit('last')
+    score = {'version': 1, 'evaluator': 'e', 'evaluator_id': 'i', 'metric': BAD,
+             'direction': 'max', 'folds': 2, 'repeats': 1, 'seed': 0,
+             'scores': {BAD: [0.5, 0.75]}}
+    told.git('notes', '--ref=model-eval', 'add', '-m', json.dumps(score),
+             'HEAD:n.safetensors')
+    text = told.git('model', 'log', '--html=-', '--', '*.safetensors')
+    page = Page(text)
+    assert page.counts['circle'] == page.counts['path'] == 5
+    subjects = [row[0] for row in page.rows]
+    assert subjects[:2] == ['last', 'both'] and set(subjects[2:4]) == {
+        'aside', '</title><script>alert(1)</script>',
+    }
+    assert f'0.625 {BAD}'.replace('\u202e', '\\u202e') in page.text
+    assert '3.0e+00' in page.text and '\u202e' not in text
+    assert 'Older commits are not shown' in told.git('model', 'log', '--html=-', '-n1')

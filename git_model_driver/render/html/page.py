@@ -47,6 +47,14 @@ del, .D { color: var(--old); text-decoration: none; } ins, .A { color: var(--new
 .cards { display: grid; gap: 1rem; grid-template-columns:
   repeat(auto-fill, minmax(20rem, 1fr)); } .cards .panel code { font-size: 12px; }
 .bar { fill: var(--accent); } .zero { fill: var(--soft); }
+.log { position: relative; display: flex; } .graph { flex: none; }
+.log table { display: table; } table.log { table-layout: fixed; min-width: 54rem; }
+table.log td { height: 56px; padding: 0 .6rem; overflow: hidden; }
+table.log td:nth-child(1) { width: 30%; } table.log td:nth-child(2) { width: 24%; }
+table.log td:nth-child(3) { width: 14%; white-space: normal; }
+table.log td:nth-child(4) { width: 190px; }
+.cut { max-height: 3em; overflow: hidden; text-overflow: ellipsis; }
+.edge { fill: none; stroke: var(--soft); stroke-width: 2; }
 .axis { stroke: var(--line); }
 ''' + ''.join(f'.h{n} {{ fill: var(--h{n}); }}\n' for n in range(8))
 # Sorting only: the page is whole without it.
