@@ -148,6 +148,12 @@ EXAMPLES = {
         ('git model du model.safetensors', 'Which of its tensors?'),
         ('git model du -r v1.0..main', 'What came since.'),
     ),
+    'completion': (
+        ('eval "$(git model completion bash)"', 'In ~/.bashrc.'),
+        ('eval "$(git model completion zsh)"', 'In ~/.zshrc, after compinit.'),
+        ('git model completion fish > ~/.config/fish/conf.d/git-model.fish',
+         'Once, for fish.'),
+    ),
     'env': (('git model env', 'Is it installed, and what overrides what?'),),
     'version': (('git model version', ''),),
 }

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from git_model_driver.cli.main import VERBS
+from tests.testing import terminal
 
 FOLDER = Path(__file__).parents[1] / 'man'
 
@@ -38,3 +39,16 @@ def test_man_renders_them_without_warnings() -> None:
             ('man', '--warnings', '--local-file', str(path)), capture_output=True,
         )
         assert (done.returncode, done.stderr) == (0, b''), path
+
+
+@pytest.mark.skipif(not shutil.which('man'), reason='there is no man here')
+def test_help_of_a_command_is_its_page_or_else_its_usage(tmp_path: Path) -> None:
+    (tmp_path / 'man1').symlink_to(FOLDER)
+    for words in (('blame', '--help'), ('help', 'blame')):
+        command = ('git', 'model', *words)
+        page = terminal.show(
+            tmp_path, *command, env={'MANPATH': str(tmp_path), 'MANPAGER': 'cat'},
+        )
+        assert page.code == 0 and page.text.startswith('GIT-MODEL-BLAME(1)')
+        none = terminal.show(tmp_path, *command, env={'MANPATH': '/nonexistent'})
+        assert none.code == 0 and none.text.startswith('usage: git model blame')

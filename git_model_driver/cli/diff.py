@@ -10,23 +10,34 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
 from git_model_driver.cli import faces
+from git_model_driver.cli import html
 from git_model_driver.cli import splitting
 from git_model_driver.core import words
 from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import UsageError
 from git_model_driver.filters.filter import Filter
+from git_model_driver.git import ancestry
+from git_model_driver.git import diffs
 from git_model_driver.looking import comparison
+from git_model_driver.looking import histogram
 from git_model_driver.looking import pairs
 from git_model_driver.looking.comparison import Comparison
+from git_model_driver.looking.comparison import TensorChange
 from git_model_driver.looking.pairs import Versions
 from git_model_driver.render import changes
 from git_model_driver.render import changes_json
 from git_model_driver.render.face import Face
+from git_model_driver.render.html import diff as page
+from git_model_driver.render.html.diff import Model
+from git_model_driver.render.html.diff import Side
+
+_HISTOGRAMS = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--no-values', action='store_true',
                         help='read no tensor: only say which differ')
     parser.add_argument('--json', action='store_true', help='print one document')
+    html.add_argument(parser, 'git-model-diff.html')
     parser.add_argument('--exit-code', action='store_true',
                         help='exit with 1 where there are differences')
     parser.add_argument('--quiet', action='store_true',
@@ -64,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     with Filter() as filter_:
         found = list(pairs.of_arguments(args.gits, filter_))
         if not args.quiet:
-            show = _json if args.json else _text
+            show = _json if args.json else _html if args.html else _text
             show(args, found, filter_, metrics)
     return int(bool(found) and (args.exit_code or args.quiet))
 
@@ -99,7 +111,7 @@ def _compared(
     for each in found:
         yield each, comparison.compare(
             each.old, each.new, filter_.store, chosen.has_tensor, not args.no_values,
-            args.json or 'rank' in metrics,
+            args.json or bool(args.html) or 'rank' in metrics,
         )
 
 
@@ -112,6 +124,38 @@ def _json(
         document = changes_json.model(each.pair.path, each.pair.old_path, compared)
         models.append({**document, 'problem': each.other or None})
     print(json.dumps({'version': changes_json.VERSION, 'models': models}, indent=2))
+
+
+def _html(
+    args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
+    metrics: Sequence[str],
+) -> None:
+    models = []
+    for each, compared in _compared(args, found, filter_, metrics):
+        spread = [
+            histogram.of(tensor, filter_.store)
+            for tensor in _most_changed(compared)[:_HISTOGRAMS]
+        ]
+        models.append(Model(each.pair.path, each.pair.old_path, compared,
+                            [h for h in spread if h], each.other))
+    old, new = map(_side, diffs.sides(args.gits))
+    html.write(args.html, page.lines(old, new, models))
+
+
+def _most_changed(found: Comparison) -> list[TensorChange]:
+    """By |d|/|w|; what was zero, and what has no numbers, comes last."""
+    def size(each: TensorChange) -> float:
+        value = each.change.sums.relative if each.change else -1.0
+        return value if math.isfinite(value) else 0.0
+
+    return sorted(found.tensors, key=size, reverse=True)
+
+
+def _side(name: str) -> Side:
+    if name in ('index', 'worktree'):       # no branches of these names
+        return Side(name)
+    oid = ancestry.resolve(name)
+    return Side(name, ancestry.commits([oid]).get(oid) if oid else None)
 
 
 def _text(

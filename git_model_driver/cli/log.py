@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Callable
 from collections.abc import Generator
@@ -20,9 +21,11 @@ from typing import Any
 from typing import NamedTuple
 
 from git_model_driver.cli import faces
+from git_model_driver.cli import html
 from git_model_driver.cli import splitting
 from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import UsageError
+from git_model_driver.evaluation import records
 from git_model_driver.filters.filter import Filter
 from git_model_driver.git import logs
 from git_model_driver.git.ancestry import Commit
@@ -37,8 +40,10 @@ from git_model_driver.looking import pairs
 from git_model_driver.looking.comparison import Comparison
 from git_model_driver.render import history
 from git_model_driver.render.face import Face
+from git_model_driver.render.html import log as page
 
 _NAMES = 10     # tensors of a model, where none is asked for by name
+_VERSIONS = 200     # of a page
 _OURS = ('--tensor', '--html', '--json', '--oneline', '-p', '--patch', '--color',
          '--no-color', '-n', '--max-count', '-h', '--help')
 _WITH_VALUE = ('--tensor', '-n', '--max-count')
@@ -67,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='how much each tensor changed, as git model diff says; '
                              'of a merge, beside its first parent')
     parser.add_argument('--json', action='store_true', help='print one document')
+    html.add_argument(parser, 'git-model-log.html')
     faces.add_arguments(parser)
     parser.add_argument('ignored', nargs='*', metavar='<what git log takes>',
                         help='commits, ranges, paths, options that choose commits')
@@ -90,7 +96,13 @@ def run(args: argparse.Namespace) -> int:
     chosen = Choice(tensors=tuple(args.tensor)).has_tensor if args.tensor else None
     with Filter() as filter_, Versions() as versions:
         gits = _limited(args.gits, filter_.repository)
-        with closing(_steps(gits, chosen, versions)) as steps:
+        if args.html:       # parents that are shown, and below their children
+            gits = ['--parents', '--topo-order', *filter('--reverse'.__ne__, gits)]
+        merges = bool(args.html)
+        with closing(_steps(gits, chosen, versions, merges)) as steps:
+            if args.html:
+                _html(args, steps, filter_)
+                return 0
             some = islice(steps, args.max_count)
             if args.json:
                 documents = [_document(step) for step in some]
@@ -122,7 +134,10 @@ def _limited(arguments: Sequence[str], repository: Repository) -> list[str]:
 
 def _steps(
     arguments: Sequence[str], chosen: Callable[[str], bool] | None, versions: Versions,
+    merges: bool = False,
 ) -> Generator[Step, None, None]:
+    """Commits that changed models; with ``merges`` those of which nothing is new, too.
+    """
     reasons = Reasons()
     with closing(logs.log(arguments)) as logged:
         for each in logged:
@@ -130,7 +145,7 @@ def _steps(
                 (model, reasons.of(each.commit, model.file.path))
                 for model in changes.models(each, versions, chosen)
             ]
-            if found:
+            if found or (merges and len(each.commit.parents) > 1):
                 yield Step(each.commit, found)
 
 
@@ -165,6 +180,30 @@ def _compared(model: Model, globs: Sequence[str], filter_: Filter) -> Comparison
                                   filter_)
     chosen = Choice(tensors=tuple(globs)).has_tensor
     return comparison.compare(old, new, filter_.store, chosen, ranks=False)
+
+
+def _html(
+    args: argparse.Namespace, steps: Iterator[Step], filter_: Filter,
+) -> None:
+    wanted = _VERSIONS if args.max_count is None else args.max_count
+    some = [
+        page.Step(step.commit, [
+            _version(model, how, args.tensor, filter_) for model, how in step.models
+        ]) for step in islice(steps, wanted)
+    ]
+    html.write(args.html, page.lines(some, next(steps, None) is not None))
+
+
+def _version(
+    model: Model, how: How, globs: Sequence[str], filter_: Filter,
+) -> page.Version:
+    sums = [
+        each.change.sums for each in _compared(model, globs, filter_).tensors
+        if each.change
+    ]
+    norm = math.sqrt(math.fsum(each.delta for each in sums)) if sums else None
+    scores = records.of(model.file.new) if model.file.new else []
+    return page.Version(model, how, norm, scores)
 
 
 def _document(step: Step) -> dict[str, Any]:

@@ -42,6 +42,7 @@ VERBS = {
     'gc': ('gc', 'encode objects better, and prune'),
     'migrate': ('migrate', 'rewrite history from Git or Git LFS to here, or back'),
     'du': ('du', 'say what takes space, per model and tensor'),
+    'completion': ('completion', 'print completions for a shell'),
     'env': ('env', 'show what is installed and where from'),
     'version': ('version', 'print the version'),
 }
@@ -142,6 +143,8 @@ def _dispatch(arguments: list[str]) -> int:
     found = VERBS.get(verb) or PLUMBING.get(verb)
     if found is None:
         return _unknown(verb)
+    if rest[:1] == ['--help']:
+        _manual(verb)
     module = import_module(f'git_model_driver.cli.{found[0]}')
     parser = Parser(
         prog=f'git model {verb}', description=module.__doc__,
@@ -157,9 +160,15 @@ def _dispatch(arguments: list[str]) -> int:
     return code
 
 
+def _manual(verb: str) -> None:
+    from git_model_driver.git import manual
+
+    manual.show(f'git-model-{verb}')
+
+
 def _help(rest: list[str]) -> int:
     if rest and (rest[0] in VERBS or rest[0] in PLUMBING):
-        return _dispatch([rest[0], '-h'])
+        return _dispatch([rest[0], '--help'])
     print('usage: git model <command> [<args>]\n')
     for verb, (_, line) in VERBS.items():
         print(f'   {verb:<12}{line}')

@@ -46,3 +46,23 @@ def _blob(mode: str, oid: str) -> str | None:
     if not mode.startswith('100'):
         return None         # nothing, a link or a submodule
     return '' if set(oid) == {'0'} else oid
+
+
+def sides(arguments: Sequence[str]) -> tuple[str, str]:
+    """What the arguments compare: commits, or ``index`` or ``worktree`` in words."""
+    words = list(arguments)
+    if '--' in words:
+        words = words[:words.index('--')]
+    cached = bool({'--cached', '--staged'} & set(words))
+    listed = run.attempt('rev-parse', '--revs-only', *words).out.decode().split()
+    given = [word for word in listed if not word.startswith(('-', '^'))]
+    excluded = [word[1:] for word in listed if word.startswith('^')]
+    if excluded and given:      # A..B; of A...B what both come from
+        old, new = excluded[0], given[0]
+    elif len(given) > 1:
+        old, new = given[0], given[1]
+    elif given:
+        old, new = given[0], 'index' if cached else 'worktree'
+    else:
+        old, new = ('HEAD', 'index') if cached else ('index', 'worktree')
+    return (new, old) if '-R' in words else (old, new)

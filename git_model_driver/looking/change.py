@@ -78,14 +78,14 @@ def compute(old: Entry, new: Entry, read: Read, ranked: bool = True) -> Change:
     import numpy
 
     work = _Work(old, new, ranked)
-    pairs = zip(_blocks(old, read(old)), _blocks(new, read(new)))
+    pairs = zip(blocks(old, read(old)), blocks(new, read(new)))
     with numpy.errstate(all='ignore'):
         for before, after in pairs:
             work.add(before, after)
         return work.result()
 
 
-def _blocks(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Iterator[Any]:
+def blocks(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Iterator[Any]:
     """The elements as they are stored, numbers.BLOCK at a time."""
     import numpy
 
@@ -112,7 +112,7 @@ class _Work:
     def add(self, before: Any, after: Any) -> None:
         import numpy
 
-        old, new = map(_wide, (before, after), self._dtypes)
+        old, new = map(wide, (before, after), self._dtypes)
         if before.dtype == after.dtype:
             same = numbers.same_bits(before, after)
         else:       # other bits all the same: then the values count
@@ -140,9 +140,10 @@ class _Work:
         )
 
 
-def _wide(array: Any, dtype: str) -> Any:
-    wide = numbers.widened(array, dtype)
-    return wide.astype('complex128' if wide.dtype.kind == 'c' else 'float64')
+def wide(array: Any, dtype: str) -> Any:
+    """float64, or complex128 of what is complex."""
+    found = numbers.widened(array, dtype)
+    return found.astype('complex128' if found.dtype.kind == 'c' else 'float64')
 
 
 def _dot(a: Any, b: Any) -> float:

@@ -109,7 +109,7 @@ def _row(each: TensorChange, metrics: Sequence[Metric]) -> table.Row:
     name = words.encode(each.name)
     if each.kind == RENAMED and each.old:
         name = f'{words.encode(each.old.name)} => {name}'
-    front: table.Row = [Cell(each.kind, slot), Cell(name, slot), _structure(each)]
+    front: table.Row = [Cell(each.kind, slot), Cell(name, slot), structure(each)]
     if each.change:
         odd = f'  nan/inf: {each.change.odd}' if each.change.odd else ''
         numbers = [metric.show(each.change) for metric in metrics]
@@ -117,7 +117,7 @@ def _row(each: TensorChange, metrics: Sequence[Metric]) -> table.Row:
     return [*front, *([each.lacking] if each.lacking else [])]
 
 
-def _structure(each: TensorChange) -> str:
+def structure(each: TensorChange) -> str:
     """Dtype and shape; both sides' where they differ."""
     sides = [_type(entry) for entry in (each.old, each.new) if entry]
     return ' -> '.join(dict.fromkeys(sides))

@@ -1,0 +1,1 @@
+"""Faces: pages that need nothing but themselves."""
