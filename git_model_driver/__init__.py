@@ -25,10 +25,13 @@ import os as _os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from git_model_driver.looking.comparison import Comparison
+    from git_model_driver.looking.merging import Result
     from git_model_driver.looking.model import Model
 
-__all__ = ['__version__', 'clean', 'compare', 'open', 'smudge']
+__all__ = ['__version__', 'clean', 'compare', 'merge', 'open', 'smudge']
 __version__ = '0.1.0'
 
 
@@ -74,3 +77,25 @@ def smudge(manifest: str, path: str | _os.PathLike[str]) -> None:
     from git_model_driver.looking.model import write
 
     write(manifest, path)
+
+
+def merge(
+    base: str | _os.PathLike[str] | None,
+    ours: str | _os.PathLike[str],
+    theirs: str | _os.PathLike[str],
+    rules: Mapping[str, Mapping[str, object]] | None = None,
+    operation: str = 'merge',
+) -> Result:
+    """Merge three versions as Git would, tensor by tensor.
+
+    Versions are named as for ``open``; tensors of files are stored. ``base`` None:
+    there is no common ancestor. ``rules`` are those of ``.gitmodel``, by a glob over
+    tensor names, ``''`` for the whole model: ``{'': {'merge': 'ties'}}``; the
+    repository's own are not read. ``operation`` may be ``apply``: the change from base
+    to theirs is carried over to ours.
+
+    Raises GitModelError, RuleError, NotARepository.
+    """
+    from git_model_driver.looking.merging import merged
+
+    return merged(base, ours, theirs, rules or {}, operation)

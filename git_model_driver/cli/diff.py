@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +22,7 @@ from git_model_driver.cli import html
 from git_model_driver.cli import splitting
 from git_model_driver.core import words
 from git_model_driver.core.choice import Choice
+from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.errors import UsageError
 from git_model_driver.filters.filter import Filter
 from git_model_driver.git import ancestry
@@ -38,6 +41,7 @@ from git_model_driver.render.html.diff import Model
 from git_model_driver.render.html.diff import Side
 
 _HISTOGRAMS = 6
+Compared = Iterable[tuple[Versions, Comparison]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--metric', metavar='<names>',
                         default=','.join(changes.DEFAULT_METRICS),
                         help='columns: rel, max, cos, share, rank, with commas')
+    parser.add_argument('--sort', choices=('name', 'change'), default='name',
+                        help='change: by |d|/|w|, the largest first')
+    parser.add_argument('--limit', metavar='<n>', type=int,
+                        help='no more than so many tensors of each model')
     parser.add_argument('--no-values', action='store_true',
                         help='read no tensor: only say which differ')
     parser.add_argument('--json', action='store_true', help='print one document')
@@ -63,22 +71,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='commits, ranges, --cached, --merge-base, -R, paths')
 
 
+_WITH_VALUE = ('--tensors', '--group-by', '--metric', '--sort', '--limit')
 # Of git diff's options those that say what is compared; others change its text.
-_PASSED = ('--cached', '--staged', '--merge-base', '-R', '--relative', '--no-relative',
-           '--no-renames', '--find-copies-harder')
-_PASSED_WITH = ('--diff-filter=', '--relative=', '-M', '-C', '--find-renames',
-                '--find-copies')
-_WITH_VALUE = ('--tensors', '--group-by', '--metric')
+_PASSED = ('--cached', '--staged', '--merge-base', '-R', '--no-renames',
+           '--find-copies-harder')
+_PASSED_WITH = ('--diff-filter=', '-M', '-C', '--find-renames', '--find-copies')
 
 
 def run(args: argparse.Namespace) -> int:
     metrics = _metrics(args)
+    lost: list[str] = []
     with Filter() as filter_:
         found = list(pairs.of_arguments(args.gits, filter_))
         if not args.quiet:
             show = _json if args.json else _html if args.html else _text
-            show(args, found, filter_, metrics)
-    return int(bool(found) and (args.exit_code or args.quiet))
+            compared = _compared(args, found, filter_, metrics, lost)
+            show(args, compared, filter_, metrics)
+        differs = any(_differs(args, each, filter_) for each in found)
+    if lost:
+        print(_lost(lost), file=sys.stderr)
+        return 128
+    return int(differs and (args.exit_code or args.quiet))
+
+
+def _differs(args: argparse.Namespace, each: Versions, filter_: Filter) -> bool:
+    """By name and oid, of the tensors that were asked for."""
+    if not args.tensors or each.other:
+        return True
+    chosen = Choice(tensors=tuple(args.tensors)).has_tensor
+    return bool(
+        comparison.compare(each.old, each.new, filter_.store, chosen, False).tensors
+    )
+
+
+def _lost(names: Sequence[str]) -> MissingObject:
+    more = f' and {len(names) - 1} more' if len(names) > 1 else ''
+    return MissingObject(
+        f'{names[0]}{more} cannot be read',
+        'get what is missing with "git model fetch", or look for it with '
+        '"git model fsck"',
+    )
 
 
 def _metrics(args: argparse.Namespace) -> list[str]:
@@ -89,6 +121,8 @@ def _metrics(args: argparse.Namespace) -> list[str]:
                 f"there is no metric '{words.printable(name)}'",
                 f'there are {", ".join(changes.METRICS)}',
             )
+    if args.limit is not None and args.limit < 0:
+        raise UsageError(f"'--limit' cannot be {args.limit}")
     return metrics
 
 
@@ -105,33 +139,43 @@ def _own(word: str) -> str | None:
 
 def _compared(
     args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
-    metrics: Sequence[str],
+    metrics: Sequence[str], lost: list[str],
 ) -> Iterator[tuple[Versions, Comparison]]:
+    """``lost`` gets the tensors whose bytes are not to be had."""
     chosen = Choice(tensors=tuple(args.tensors))
     for each in found:
-        yield each, comparison.compare(
+        compared = comparison.compare(
             each.old, each.new, filter_.store, chosen.has_tensor, not args.no_values,
             args.json or bool(args.html) or 'rank' in metrics,
+        )
+        lost += [
+            f"'{tensor.name}' of '{each.pair.path}'" for tensor in compared.tensors
+            if tensor.is_lost
+        ]
+        yield each, (
+            changes.by_size(compared) if args.sort == 'change' else compared
         )
 
 
 def _json(
-    args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
+    args: argparse.Namespace, found: Compared, filter_: Filter,
     metrics: Sequence[str],
 ) -> None:
     models: list[dict[str, Any]] = []
-    for each, compared in _compared(args, found, filter_, metrics):
-        document = changes_json.model(each.pair.path, each.pair.old_path, compared)
+    for each, compared in found:
+        document = changes_json.model(
+            each.pair.path, each.pair.old_path, compared, args.limit,
+        )
         models.append({**document, 'problem': each.other or None})
     print(json.dumps({'version': changes_json.VERSION, 'models': models}, indent=2))
 
 
 def _html(
-    args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
+    args: argparse.Namespace, found: Compared, filter_: Filter,
     metrics: Sequence[str],
 ) -> None:
     models = []
-    for each, compared in _compared(args, found, filter_, metrics):
+    for each, compared in found:
         spread = [
             histogram.of(tensor, filter_.store)
             for tensor in _most_changed(compared)[:_HISTOGRAMS]
@@ -159,12 +203,12 @@ def _side(name: str) -> Side:
 
 
 def _text(
-    args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
+    args: argparse.Namespace, found: Compared, filter_: Filter,
     metrics: Sequence[str],
 ) -> None:
     with faces.paged(args, 'diff') as face:
         shown = []
-        for each, compared in _compared(args, found, filter_, metrics):
+        for each, compared in found:
             shown.append(compared)
             for line in _lines(args, each, compared, metrics, face):
                 print(line)
@@ -186,4 +230,4 @@ def _lines(
         yield from changes.grouped(changes.groups(compared, by), face)
     else:
         columns = [] if args.no_values else metrics
-        yield from changes.tensors(compared, columns, face)
+        yield from changes.tensors(compared, columns, face, args.limit)

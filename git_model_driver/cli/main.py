@@ -66,7 +66,11 @@ class Parser(argparse.ArgumentParser):
     """argparse with git's exit code for a usage error."""
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Options may come last, but where all that is left is somebody else's."""
+        """Options may come last, but where all that is left is somebody else's.
+
+        A word after ``--color`` is not its value, as in git.
+        """
+        words = ['--color=always' if word == '--color' else word for word in words]
         if any(action.nargs == argparse.REMAINDER for action in self._actions):
             return self.parse_args(words)
         return self.parse_intermixed_args(words)

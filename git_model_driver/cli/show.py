@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -19,7 +20,9 @@ from git_model_driver.core import oid as oids
 from git_model_driver.core import words
 from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import Entry
+from git_model_driver.filters import statistics
 from git_model_driver.filters.statistics import Statistics
 from git_model_driver.looking import model as models
 from git_model_driver.looking.model import Model
@@ -68,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         entries.sort(key=lambda entry: order(entry, found.get(entry.name)))
     if args.json:
         print(json.dumps(_document(model, entries, found), indent=2))
-        return 0
+        return _told_lost(entries, found, model)
     with faces.paged(args, 'show') as face:
         print(face.paint(_headline(model), 'diff.meta'))
         for key, value in sorted(model.metadata.items()):
@@ -80,7 +83,26 @@ def run(args: argparse.Namespace) -> int:
         ]
         for line in table.lines(rows, columns, face, indent='  '):
             print(line)
-    return 0
+    return _told_lost(entries, found, model)
+
+
+def _told_lost(entries: Sequence[Entry], found: Found, model: Model) -> int:
+    """Say whose bytes could not be had; the exit code."""
+    lost = [
+        entry.name for entry in entries if entry.nbytes and statistics.is_numeric(entry)
+        and entry.name in found and found[entry.name] is None
+    ]
+    if not lost:
+        return 0
+    more = f' and {len(lost) - 1} more' if len(lost) > 1 else ''
+    print(
+        MissingObject(
+            f"'{lost[0]}' of '{model.label}'{more} cannot be read",
+            'get what is missing with "git model fetch", or look for it with '
+            '"git model fsck"',
+        ), file=sys.stderr,
+    )
+    return 128
 
 
 def _headline(model: Model) -> str:

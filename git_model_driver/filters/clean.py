@@ -51,14 +51,20 @@ def take_apart(
     An empty file has no manifest: callers pass it through. Raises StoreError,
     and Changed if the file is written to meanwhile; then nothing is stored.
     """
-    layout = registry.read_any(source)
+    layout = layout_of(source)
     with store.batch() as batch:
-        if layout is None or not _is_proven(source, layout):
+        if layout is None:
             manifest = _opaque(source, batch)
         else:
             manifest = _by_layout(source, layout, batch, store, parent or Parent())
         source.check_unchanged()
     return manifest
+
+
+def layout_of(source: FileSource) -> Layout | None:
+    """What a file is made of; None where it is opaque."""
+    layout = registry.read_any(source)
+    return layout if layout is not None and _is_proven(source, layout) else None
 
 
 def _is_proven(source: FileSource, layout: Layout) -> bool:
@@ -76,10 +82,11 @@ def _is_proven(source: FileSource, layout: Layout) -> bool:
 
 
 def _span(source: FileSource, tensor: Tensor) -> FileSpan:
-    return _file_of(source, tensor).span(*tensor.extent)
+    return file_of(source, tensor).span(*tensor.extent)
 
 
-def _file_of(source: FileSource, tensor: Tensor) -> FileSource:
+def file_of(source: FileSource, tensor: Tensor) -> FileSource:
+    """The file that a tensor lies in. Raises Changed where it is gone."""
     found = source.sibling(tensor.file) if tensor.file else source
     if found is None:
         raise source.changed()
@@ -125,7 +132,7 @@ def _stored(
     items: list[Item] = []
     keys: dict[tuple[str, Extent], _Key] = {}
     for tensor in sorted(layout.tensors, key=lambda t: (t.file, t.extent, t.name)):
-        place, file = (tensor.file, tensor.extent), _file_of(source, tensor)
+        place, file = (tensor.file, tensor.extent), file_of(source, tensor)
         if place in found or (places and places[-1] == place):
             continue
         if tensor.name in sums_of:

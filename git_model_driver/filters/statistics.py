@@ -18,7 +18,7 @@ from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import Entry
 from git_model_driver.formats import values
 from git_model_driver.store.cache import Cache
-from git_model_driver.store.objects import Store
+from git_model_driver.store.readable import Readable
 
 _PARALLEL_FROM = 8 << 20
 
@@ -110,7 +110,7 @@ Tell = Callable[[Entry, CorruptObject], None]
 
 
 def of_all(
-    entries: Sequence[Entry], store: Store, cache: Cache,
+    entries: Sequence[Entry], store: Readable, cache: Cache,
     tell: Tell = lambda entry, error: None,
 ) -> dict[str, Statistics | None]:
     """Statistics by tensor name; None where there are none or no bytes here.
@@ -139,12 +139,17 @@ def of_all(
 
 
 def _key(entry: Entry) -> str:
-    encoding = dict(entry.extra).get('encoding', '')
-    return f'{entry.oid} {entry.dtype} {numbers.endian_of(entry.extra)} {encoding}'
+    extra = dict(entry.extra)
+    key = f'{entry.oid} {entry.dtype} {numbers.endian_of(entry.extra)}'
+    key += f' {extra.get("encoding", "")}'
+    if 'start' in extra:        # a view: others of the same storage have other values
+        shape = dtypes.format_shape(entry.shape)
+        key += f' {shape} {extra["start"]} {extra.get("strides", "")}'
+    return key
 
 
 def _compute_all(
-    entries: Sequence[Entry], store: Store, tell: Tell,
+    entries: Sequence[Entry], store: Readable, tell: Tell,
 ) -> Iterator[Statistics | None]:
     def one(entry: Entry) -> Statistics | None:
         try:

@@ -39,14 +39,37 @@ def decoded(
         yield from _exactly(entry, _DECODERS[encoding](entry, chunks))
 
 
+def cut(
+    chunks: Iterable[bytes | memoryview], n: int,
+) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces of n; each is valid until the next is taken."""
+    rest = b''
+    for chunk in chunks:
+        view = memoryview(chunk)
+        if rest:
+            head = n - len(rest)
+            rest += bytes(view[:head])
+            view = view[head:]
+            if len(rest) < n:
+                continue
+            yield rest
+        whole = len(view) - len(view) % n
+        for at in range(0, whole, n):
+            yield view[at:at + n]
+        rest = bytes(view[whole:])
+    if rest:
+        yield rest
+
+
 def _seen(entry: Entry, extra: dict[str, str], chunks: Chunks) -> Iterator[bytes]:
     """The elements that a view has of its storage, in C order."""
     import numpy
 
     start = int(extra['start'])
-    strides = [int(n) for n in extra['strides'].split(',')] if 'strides' in extra else (
-        [math.prod(entry.shape[i + 1:]) for i in range(len(entry.shape))]
-    )
+    if 'strides' not in extra:
+        yield from _run(entry, start, chunks)
+        return
+    strides = [int(n) for n in extra['strides'].split(',')]
     storage = b''.join(map(bytes, chunks))
     width = dtypes.byte_length(entry.dtype, (1,))
     last = start + sum((n - 1) * s for n, s in zip(entry.shape, strides))
@@ -60,6 +83,21 @@ def _seen(entry: Entry, extra: dict[str, str], chunks: Chunks) -> Iterator[bytes
     yield numpy.lib.stride_tricks.as_strided(
         elements, entry.shape, [n * width for n in strides], writeable=False,
     ).tobytes()
+
+
+def _run(entry: Entry, start: int, chunks: Chunks) -> Iterator[bytes]:
+    """Elements that lie side by side in the storage: never all of it in memory."""
+    skipped = start * dtypes.byte_length(entry.dtype, (1,))
+    left = dtypes.byte_length(entry.dtype, entry.shape)
+    for chunk in chunks if start >= 0 else ():
+        if left == 0:
+            break
+        piece = bytes(memoryview(chunk)[skipped:skipped + left])
+        skipped = max(0, skipped - len(chunk))
+        left -= len(piece)
+        yield piece
+    if left or start < 0:
+        raise FormatError(f"'{entry.name}' lies outside its storage")
 
 
 def _exactly(entry: Entry, pieces: Iterable[bytes]) -> Iterator[bytes]:

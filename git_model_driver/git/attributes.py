@@ -10,6 +10,7 @@ from typing import NamedTuple
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import files
 from git_model_driver.git import run
+from git_model_driver.git.repository import Repository
 
 FILE = '.gitattributes'
 ATTRIBUTES = 'filter=model diff=model merge=model -text'
@@ -147,6 +148,11 @@ def merged_as_models(paths: Iterable[str]) -> set[str]:
 def filtered(paths: Iterable[str]) -> set[str]:
     """Those of the paths (from here) that the filter is responsible for."""
     return _of_model('filter', '.', paths)
+
+
+def filtered_from_top(paths: Iterable[str], repository: Repository) -> set[str]:
+    """The same of paths from the top; in a bare repository, by its own attributes."""
+    return _of_model('filter', str(repository.top or repository.git_dir), paths)
 
 
 def _of_model(attribute: str, folder: str, paths: Iterable[str]) -> set[str]:

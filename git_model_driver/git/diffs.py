@@ -25,8 +25,8 @@ class Pair(NamedTuple):
 def pairs(arguments: Sequence[str]) -> list[Pair]:
     """Raises GitError with git's own words; the order is git's."""
     records = run.zsplit(
-        'diff', '--raw', '-z', '--no-abbrev', '--no-ext-diff', '--no-color',
-        '-M', '--ignore-submodules', *arguments,
+        '-c', 'diff.relative=false', 'diff', '--raw', '-z', '--no-abbrev',
+        '--no-ext-diff', '--no-color', '-M', '--ignore-submodules', *arguments,
     )
     found, fields = [], iter(records)
     for record in fields:

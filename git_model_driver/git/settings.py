@@ -36,6 +36,9 @@ _MERGE = f'{_FIND} || {{ {_SAY}; {_TEXT_MERGE}; }}; exec git-model merge-driver'
 _MERGE_JSON = f'{_FIND} || {{ {_SAY}; {_TEXT_MERGE}; }}; exec git-model merge-json'
 _SIDES = '-- %O %A %B %L %P'
 
+# A tensor's line in a summary: its name up to the first part that is all digits.
+_LAYER = '^(([^ ./]*[^ ./0-9][^ ./]*[./])*[0-9]+)[./ ]'
+
 SETTINGS = {
     'filter.model.process': f'{_FILTER} filter-process',
     'filter.model.clean': f'{_FILTER} clean -- %f',
@@ -52,7 +55,7 @@ SETTINGS = {
     'merge.model-json.recursive': 'binary',
     'pull.octopus': 'model',
     'diff.model.textconv': f'{_FIND} || exec cat -- "$1"; exec git-model textconv --',
-    'diff.model.xfuncname': '^# git-model summary: (.*)$\n^tensor ([^ ]+)',
+    'diff.model.xfuncname': f'^# git-model summary: (.*)$\n^tensor ([^ ]+)\n{_LAYER}',
     'diff.model.wordRegex': '[^ ]+',
 }
 _TRACKED = 'test -n "$(git ls-files ":(attr:filter=model)")"'
@@ -84,7 +87,9 @@ HOOKS = {
 OPTIONAL = frozenset({'pull.octopus'})
 _ALL = {**SETTINGS, **HOOKS}
 # Values that earlier versions wrote: replaced without a question.
-OLDER: dict[str, Sequence[str]] = {}
+OLDER: dict[str, Sequence[str]] = {
+    'diff.model.xfuncname': ('^# git-model summary: (.*)$\n^tensor ([^ ]+)',),
+}
 
 
 class Origin(NamedTuple):

@@ -5,6 +5,7 @@ not depend on a processor, on threads, or on how the bytes are stored.
 """
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -14,12 +15,15 @@ from typing import Any
 from typing import NamedTuple
 
 from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import exact
 from git_model_driver.core import numbers
+from git_model_driver.core.errors import FormatError
 from git_model_driver.core.model import Entry
 from git_model_driver.formats import values
 
 _SAMPLE = 64        # rows and columns that the rank is estimated from
 _SMALLEST_RANKED = 2
+_GOLDEN = 40503     # of 65,536: the fractions of its multiples are spread evenly
 
 Read = Callable[[Entry], Iterable['bytes | memoryview']]
 
@@ -44,9 +48,11 @@ class Sums(NamedTuple):
 
     @property
     def cosine(self) -> float:
-        """Of the angle between old and new; NaN where one of them is all zeros."""
+        """Of the angle between old and new; NaN where one is all zeros, or huge."""
         scale = math.sqrt(self.old) * math.sqrt(self.new)
-        return max(-1.0, min(1.0, self.dot / scale)) if scale else math.nan
+        if not scale or not math.isfinite(scale):
+            return math.nan
+        return max(-1.0, min(1.0, self.dot / scale))
 
 
 class Change(NamedTuple):
@@ -78,66 +84,107 @@ def compute(old: Entry, new: Entry, read: Read, ranked: bool = True) -> Change:
     import numpy
 
     work = _Work(old, new, ranked)
-    pairs = zip(blocks(old, read(old)), blocks(new, read(new)))
+    sides = [blocks(entry, read(entry)) for entry in (old, new)]
     with numpy.errstate(all='ignore'):
-        for before, after in pairs:
+        for before, after in itertools.zip_longest(*sides, fillvalue=()):
+            if len(before) != len(after):
+                raise FormatError(f"'{new.name}' is not as long as its shape says")
             work.add(before, after)
         return work.result()
 
 
 def blocks(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Iterator[Any]:
-    """The elements as they are stored, numbers.BLOCK at a time."""
-    import numpy
-
+    """The elements as they are stored, numbers.BLOCK at a time; each block is valid
+    until the next is taken.
+    """
     endian = numbers.endian_of(entry.extra)
-    rest = numpy.empty(0, dtypes.as_numpy(entry.dtype).newbyteorder('='))
-    for chunk in values.decoded(entry, chunks):
-        rest = numpy.concatenate([rest, numbers.stored(chunk, entry.dtype, endian)])
-        whole = len(rest) - len(rest) % numbers.BLOCK
-        for start in range(0, whole, numbers.BLOCK):
-            yield rest[start:start + numbers.BLOCK]
-        rest = rest[whole:]
-    if len(rest):
-        yield rest
+    width = dtypes.byte_length(entry.dtype, (1,))
+    for data in values.cut(values.decoded(entry, chunks), numbers.BLOCK * width):
+        yield numbers.stored(data, entry.dtype, endian)
 
 
 class _Work:
+    """Takes in blocks; real numbers are worked on in memory that is used again."""
+
     def __init__(self, old: Entry, new: Entry, ranked: bool) -> None:
         self._dtypes = old.dtype, new.dtype
-        self._sums: list[Sums] = []
+        self._is_complex = any(word in ('C64', 'C128') for word in self._dtypes)
+        self._sums: list[list[float]] = [[], [], [], []]
         self._largest = 0.0
         self._count = self._changed = self._odd = 0
         self._sampler = _Sampler(new) if ranked else None
+        self._room: Any = None
 
     def add(self, before: Any, after: Any) -> None:
-        import numpy
-
-        old, new = map(wide, (before, after), self._dtypes)
+        old, new = self._widened(before, after)
         if before.dtype == after.dtype:
             same = numbers.same_bits(before, after)
         else:       # other bits all the same: then the values count
             same = (old == new) | ((old != old) & (new != new))
         self._changed += len(same) - int(same.sum())
-        finite = numpy.isfinite(old) & numpy.isfinite(new)
-        if not finite.all():
-            self._odd += len(finite) - int(finite.sum())
-            old, new = (numpy.where(finite, x, 0) for x in (old, new))
-        delta = new - old
-        self._largest = max(self._largest, float(abs(delta).max(initial=0.0)))
-        self._sums.append(Sums(
-            _dot(delta, delta), _dot(old, old), _dot(new, new), _dot(old, new),
-        ))
+        largest, sums = self._summed(old, new)
+        if not all(map(math.isfinite, sums)) and self._forget_odd(old, new):
+            largest, sums = self._summed(old, new)
+        self._largest = max(self._largest, largest)
+        for column, value in zip(self._sums, sums):
+            column.append(value)
         if self._sampler:
-            self._sampler.add(self._count, delta, new)
+            self._sampler.add(self._count, new - old, new)
         self._count += len(same)
 
+    def _widened(self, before: Any, after: Any) -> tuple[Any, Any]:
+        import numpy
+
+        if self._is_complex:
+            return wide(before, self._dtypes[0]), wide(after, self._dtypes[1])
+        if self._room is None or self._room.shape[1] < len(before):
+            self._room = numpy.empty((7, len(before)))
+        old, new = self._room[5, :len(before)], self._room[6, :len(before)]
+        numpy.copyto(old, before, casting='unsafe')
+        numpy.copyto(new, after, casting='unsafe')
+        return old, new
+
+    def _forget_odd(self, old: Any, new: Any) -> bool:
+        """Count what is not finite on a side, and put 0 in its place."""
+        import numpy
+
+        odd = ~(numpy.isfinite(old) & numpy.isfinite(new))
+        old[odd] = new[odd] = 0
+        self._odd += int(odd.sum())
+        return bool(odd.any())
+
+    def _summed(self, old: Any, new: Any) -> tuple[float, list[float]]:
+        """The largest |new - old|; sums of the products, as in Sums."""
+        import numpy
+
+        if self._is_complex:    # as pairs of real numbers
+            largest = float(abs(new - old).max(initial=0.0))
+            old, new = old.view('f8'), new.view('f8')
+            work, delta = numpy.empty((4, len(old))), new - old
+        else:
+            work, delta = self._room[:4, :len(old)], self._room[4, :len(old)]
+            numpy.subtract(new, old, out=delta)
+            largest = max(float(delta.max()), -float(delta.min()))
+        for row, one, other in zip(
+            work, (delta, old, new, old), (delta, old, new, new),
+        ):
+            numpy.multiply(one, other, out=row)
+        return largest, exact.sums_within(work).tolist()
+
     def result(self) -> Change:
-        columns = zip(*self._sums) if self._sums else ([0.0] for _ in range(4))
         rank = self._sampler.rank() if self._sampler and self._changed else None
         return Change(
-            Sums(*map(math.fsum, columns)), self._largest, self._changed, self._count,
+            Sums(*map(_total, self._sums)), self._largest, self._changed, self._count,
             self._odd, rank,
         )
+
+
+def _total(terms: list[float]) -> float:
+    """Correctly rounded; inf or NaN where there is one, or where it overflows."""
+    try:
+        return math.fsum(terms)
+    except (OverflowError, ValueError):
+        return sum(terms)
 
 
 def wide(array: Any, dtype: str) -> Any:
@@ -146,14 +193,8 @@ def wide(array: Any, dtype: str) -> Any:
     return found.astype('complex128' if found.dtype.kind == 'c' else 'float64')
 
 
-def _dot(a: Any, b: Any) -> float:
-    if a.dtype.kind == 'c':
-        return _dot(a.real, b.real) + _dot(a.imag, b.imag)
-    return numbers.tree_sum(a * b)
-
-
 class _Sampler:
-    """Evenly spaced rows and columns of the change of a matrix."""
+    """Rows and columns from everywhere in the change of a matrix."""
 
     def __init__(self, entry: Entry) -> None:
         self._dtype = entry.dtype
@@ -180,7 +221,8 @@ class _Sampler:
             if place >= start + len(delta):
                 break
             self._delta[i][j] = float(delta[place - start])
-            self._squares += float(new[place - start]) ** 2
+            value = float(new[place - start])
+            self._squares += value * value      # inf where it overflows
             self._next += 1
 
     def rank(self) -> int | None:
@@ -197,7 +239,7 @@ class _Sampler:
 
         sample = numpy.array(self._delta)
         largest = float(abs(sample).max(initial=0.0))
-        if not largest:
+        if not 0 < largest < math.inf or not math.isfinite(self._squares):
             return None
         singular, _ = orthogonal.right_vectors(sample)
         floor = self._noise(sample.shape) + 1e-12 * float(singular[0])
@@ -235,5 +277,11 @@ def _matrix(entry: Entry) -> tuple[int, int] | None:
 
 
 def _spread(n: int) -> list[int]:
+    """One of each equal stretch, where no period that the rows may have hits it again.
+    """
     taken = min(n, _SAMPLE)
-    return [i * n // taken for i in range(taken)]
+    starts = [i * n // taken for i in range(taken + 1)]
+    return [
+        start + (i * _GOLDEN % 65536) * (end - start) // 65536
+        for i, (start, end) in enumerate(itertools.pairwise(starts))
+    ]

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_model_driver.core import documents
-from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import MissingObject
+from git_model_driver.core.errors import ObjectError
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.looking import change as changes
 from git_model_driver.looking.change import Change
-from git_model_driver.store.objects import Store
+from git_model_driver.store.readable import Readable
 
 ADDED, DELETED, MODIFIED, RENAMED = 'A', 'D', 'M', 'R'
 _PARALLEL_FROM = 8 << 20
@@ -32,6 +33,7 @@ class TensorChange(NamedTuple):
     new: Entry | None
     change: Change | None = None
     lacking: str = ''
+    is_lost: bool = False       # the bytes are missing or damaged
 
     @property
     def name(self) -> str:
@@ -69,7 +71,7 @@ Chosen = Callable[[str], bool]
 
 
 def compare(
-    old: Manifest, new: Manifest, store: Store, chosen: Chosen = lambda name: True,
+    old: Manifest, new: Manifest, store: Readable, chosen: Chosen = lambda name: True,
     numbers: bool = True, ranks: bool = True,
 ) -> Comparison:
     """What differs of the tensors that are ``chosen`` by name; only those are read.
@@ -114,7 +116,7 @@ def _renamed(gone: dict[str, Entry], came: dict[str, Entry]) -> dict[str, Entry]
 
 
 def _measured(
-    found: Sequence[TensorChange], store: Store, ranks: bool,
+    found: Sequence[TensorChange], store: Readable, ranks: bool,
 ) -> Iterator[TensorChange]:
     wanted = [each for each in found if _has_numbers(each)]
     store.gather({
@@ -137,7 +139,7 @@ def _has_numbers(each: TensorChange) -> bool:
     )
 
 
-def _measure(each: TensorChange, store: Store, ranks: bool) -> TensorChange:
+def _measure(each: TensorChange, store: Readable, ranks: bool) -> TensorChange:
     if not _has_numbers(each):
         return each
 
@@ -150,8 +152,11 @@ def _measure(each: TensorChange, store: Store, ranks: bool) -> TensorChange:
         return each._replace(
             change=changes.compute(each.old, each.new, read, ranks),
         )
-    except (GitModelError, FormatError) as e:
-        return each._replace(lacking=str(e).partition('\n')[0].removeprefix('error: '))
+    except ObjectError as e:
+        word = 'not' if isinstance(e, MissingObject) else 'damaged'
+        return each._replace(lacking=f'{word} in the store', is_lost=True)
+    except GitModelError as e:
+        return each._replace(lacking=e.message)
 
 
 def _lines(old: Manifest, new: Manifest) -> Iterator[Line]:

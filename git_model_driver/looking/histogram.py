@@ -8,7 +8,7 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.model import Entry
 from git_model_driver.looking import change as changes
 from git_model_driver.looking.comparison import TensorChange
-from git_model_driver.store.objects import Store
+from git_model_driver.store.readable import Readable
 
 BINS = 41       # odd: the middle one holds what did not change
 
@@ -21,7 +21,7 @@ class Histogram(NamedTuple):
     counts: tuple[int, ...]
 
 
-def of(each: TensorChange, store: Store) -> Histogram | None:
+def of(each: TensorChange, store: Readable) -> Histogram | None:
     """Read a block at a time. None where there are no real numbers that differ."""
     if each.change is None or not each.change.largest or each.change.odd:
         return None
@@ -34,7 +34,7 @@ def of(each: TensorChange, store: Store) -> Histogram | None:
 
 
 def _counts(
-    old: Entry, new: Entry, store: Store, largest: float,
+    old: Entry, new: Entry, store: Readable, largest: float,
 ) -> tuple[int, ...] | None:
     import numpy
 

@@ -19,17 +19,21 @@ from git_model_driver.core.errors import NotARepository
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters import statistics
-from git_model_driver.filters.clean import take_apart
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.statistics import Statistics
 from git_model_driver.formats import values
 from git_model_driver.git import run
+from git_model_driver.git.repository import Repository
 from git_model_driver.looking import comparison
 from git_model_driver.looking.comparison import Comparison
+from git_model_driver.looking.inplace import ModelFile
+from git_model_driver.looking.inplace import Nowhere
+from git_model_driver.looking.inplace import Overlay
+from git_model_driver.looking.inplace import opened
 from git_model_driver.store.cache import Cache
-from git_model_driver.store.objects import Store
-from git_model_driver.store.source import FileSource
+from git_model_driver.store.readable import Readable
+from git_model_driver.store.statcache import StatCache
 
 
 class Model(Mapping[str, Any]):
@@ -41,10 +45,10 @@ class Model(Mapping[str, Any]):
     comes as its bytes, uint8 of shape ``(nbytes,)``. ``dict(model)`` has all of them.
     """
 
-    def __init__(self, manifest: Manifest, store: Store, label: str) -> None:
+    def __init__(self, manifest: Manifest, store: Readable, label: str) -> None:
         self.manifest = manifest
         self.label = label
-        self._store = store
+        self.store = store
 
     def __repr__(self) -> str:
         return f'<{self.label}: {self.format}, {len(self)} tensors>'
@@ -61,8 +65,10 @@ class Model(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         """Raises KeyError, MissingObject, CorruptObject, FormatError."""
         entry = self.manifest.tensors[name]
-        with self._store.open(entry.oid) as file:
-            data = bytearray().join(values.decoded(entry, file.chunks()))
+        data = bytearray()
+        with self.store.open(entry.oid) as file:
+            for piece in values.decoded(entry, file.chunks()):
+                data += piece
         return _array(entry, data)
 
     @property
@@ -82,7 +88,7 @@ class Model(Mapping[str, Any]):
     @property
     def missing(self) -> Sequence[str]:
         """Names of the tensors that are not in the store; nothing is fetched."""
-        gone = self._store.missing(e.oid for e in self.manifest.tensors.values())
+        gone = self.store.missing(e.oid for e in self.manifest.tensors.values())
         return [n for n, e in self.manifest.tensors.items() if e.oid in gone]
 
     def statistics(
@@ -91,19 +97,53 @@ class Model(Mapping[str, Any]):
         """Of each tensor, remembered from one time to the next; None for what is not
         here, or holds no real numbers.
         """
-        self._store.gather(e.oid for e in entries or self.manifest.tensors.values())
-        cache = Cache(self._store.root / 'statistics.sqlite')
+        self.store.gather(e.oid for e in entries or self.manifest.tensors.values())
+        cache = Cache(self.store.root / 'statistics.sqlite')
         wanted = list(self.manifest.tensors.values()) if entries is None else entries
-        return statistics.of_all(wanted, self._store, cache)
+        return statistics.of_all(wanted, self.store, cache)
 
     def diff(self, other: Model) -> Comparison:
         """What differs in ``other``, this one being the old one."""
-        if self._store.root != other._store.root:
+        store = _together(self.store, other.store)
+        if store is None:
             raise GitModelError(
                 f"'{self.label}' and '{other.label}' are not in one repository",
                 'fetch the one into the other: git fetch <repository>',
             )
-        return comparison.compare(self.manifest, other.manifest, self._store)
+        return comparison.compare(self.manifest, other.manifest, store)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All tensors as torch's, for ``load_state_dict``. Needs torch.
+
+        Raises GitModelError for a dtype that torch has not, and as ``[]`` does.
+        """
+        return {name: _tensor(self[name], self.info(name)) for name in self}
+
+
+def _together(one: Readable, other: Readable) -> Readable | None:
+    """What has the tensors of both; None where those are in two repositories."""
+    if isinstance(one, Overlay):
+        return Overlay(one.files, _together(one.store, other) or other)
+    if isinstance(other, Overlay):
+        return Overlay(other.files, one)
+    return one if one.root == other.root else None
+
+
+def _tensor(array: Any, entry: Entry) -> Any:
+    """The array's memory as a tensor; ml_dtypes' by way of plain bits."""
+    import torch
+
+    kind = dtypes.as_numpy(entry.dtype)
+    if kind is None or not hasattr(torch, kind.name):
+        raise GitModelError(
+            f"torch has no dtype for '{entry.name}' ({entry.dtype})",
+            'take the arrays that there are: dict(model)',
+        )
+    native = array.astype(kind.newbyteorder('='), copy=False)
+    if kind.kind == 'V' or kind.name.startswith('float8'):
+        bits = torch.from_numpy(native.view(f'i{kind.itemsize}'))
+        return bits.view(getattr(torch, kind.name))
+    return torch.from_numpy(native)
 
 
 def _array(entry: Entry, data: bytearray) -> Any:
@@ -141,13 +181,25 @@ def of_revision(spec: str, filter_: Filter) -> Model:
             f"'{words.printable(spec)}' is no file",
             f'see what there is with "git ls-tree {words.shell(spec)}"',
         )
-    if not manifests.is_manifest(data):
+    label = words.printable(spec)
+    if manifests.is_manifest(data):
+        return Model(manifests.parse(data, spec), filter_.store, label)
+    model = _of_raw(data, spec, filter_.store)
+    if model.format == manifests.OPAQUE:
         raise GitModelError(
-            f"'{words.printable(spec)}' is no model that git model keeps",
+            f"'{label}' is no model that git model keeps",
             'see which there are with "git model ls-files"',
         )
-    manifest = manifests.parse(data, spec)
-    return Model(manifest, filter_.store, words.printable(spec))
+    return model
+
+
+def _of_raw(data: bytes, spec: str, store: Readable) -> Model:
+    """Of a model that was committed as it is, in a file without a name."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        raw = ModelFile(os.dup(file.fileno()), spec.rpartition(':')[2], None)
+    return Model(raw.manifest, Overlay([raw], store), words.printable(spec))
 
 
 def _resolved(spec: str) -> str:
@@ -156,46 +208,37 @@ def _resolved(spec: str) -> str:
 
 
 def _of_file(name: str) -> Model:
-    """A model file or a manifest. Tensors of a model go to the store, as git add's."""
-    path, label = Path(name), words.printable(name)
-    try:
-        with open(path, 'rb') as file:
-            head = file.read(len(manifests.MAGIC))
-            data = head + file.read() if manifests.is_manifest(head) else b''
-    except OSError as e:
-        raise GitModelError(
-            f"cannot read '{label}': {e.strerror}",
-            'see which models there are with "git model ls-files"',
-        ) from None
+    """A manifest, or a model file: that is read in place."""
+    fd = opened(name)
+    label, head = words.printable(name), os.pread(fd, len(manifests.MAGIC), 0)
     try:
         with Filter() as filter_:
-            manifest = manifests.parse(data, name) if data else (
-                filter_.take_apart(path, name)
-            )
-            return Model(manifest, filter_.store, label)
+            store: Readable = filter_.store
+            known = _known(name, fd, filter_.repository)
     except NotARepository:
-        return _alone(path, name, label)
-
-
-class _Kept(Store):
-    """A store that is gone with the last model that reads it."""
-
-    def __init__(self, folder: tempfile.TemporaryDirectory[str]) -> None:
-        super().__init__(Path(folder.name))
-        self._folder = folder
-
-
-def _alone(path: Path, name: str, label: str) -> Model:
-    store = _Kept(tempfile.TemporaryDirectory(prefix='git-model-'))
-    with open(path, 'rb') as file:
-        head = file.read(len(manifests.MAGIC))
+        store, known = Nowhere(), None
         if manifests.is_manifest(head):
+            os.close(fd)
             raise MissingObject(
                 f"'{label}' is a manifest, and in no repository",
                 'clone the repository that it is from: git clone <repository>',
-            )
-        source = FileSource(file.fileno(), name, str(path.resolve().parent))
-        return Model(take_apart(source, store), store, label)
+            ) from None
+    if manifests.is_manifest(head):
+        with open(fd, 'rb') as file:
+            return Model(manifests.parse(file.read(), name), store, label)
+    folder = os.path.dirname(os.path.abspath(name))
+    found = ModelFile(fd, name, folder, known)
+    return Model(found.manifest, Overlay([found], store), label)
+
+
+def _known(name: str, fd: int, repository: Repository) -> Manifest | None:
+    """The manifest that clean has left of the very file, if it has."""
+    if repository.top is None:
+        return None
+    path = os.path.relpath(os.path.abspath(name), repository.top)
+    cache = StatCache(repository.private / 'clean')
+    text = cache.get(path.replace(os.sep, '/'), os.fstat(fd))
+    return manifests.parse(text) if text else None
 
 
 def manifest_of(path: str | os.PathLike[str]) -> str:

@@ -10,6 +10,7 @@ from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.filter import warn
+from git_model_driver.git import attributes
 from git_model_driver.git import diffs
 from git_model_driver.git.diffs import Pair
 
@@ -61,10 +62,12 @@ def _manifest(blob: str | None, path: str, filter_: Filter) -> Manifest | None:
     if blob is None:
         return _NOTHING
     if not blob:
-        manifest = filter_.worktree_manifest(path)
-        indexed = filter_.blob(f':0:{path}')
-        is_model = indexed is not None and manifests.is_manifest(indexed)
-        return manifest if is_model else None
+        indexed = filter_.blob(f':0:{path}') or b''
+        if manifests.is_manifest(indexed) or (
+            attributes.filtered_from_top([path], filter_.repository)
+        ):
+            return filter_.worktree_manifest(path)
+        return None
     data = filter_.blob(blob)
     if not data or not manifests.is_manifest(data):
         return None

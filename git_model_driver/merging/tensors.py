@@ -34,7 +34,7 @@ def of_entry(entry: Entry, store: Store) -> Operand:
     def pieces(n: int) -> Iterator[Any]:
         endian = numbers.endian_of(entry.extra)
         with store.open(entry.oid) as file:
-            for data in _cut(values.decoded(entry, file.chunks()), n * width):
+            for data in values.cut(values.decoded(entry, file.chunks()), n * width):
                 yield numbers.stored(data, entry.dtype, endian)
 
     width = dtypes.byte_length(entry.dtype, (1,))
@@ -75,26 +75,6 @@ def of_array(array: Any, dtype: str, oid: str = '') -> Operand:
             yield flat[start:start + n]
 
     return Operand(dtype, oid, pieces)
-
-
-def _cut(chunks: Iterator[bytes | memoryview], n: int) -> Iterator[bytes | memoryview]:
-    """The same bytes in pieces of n; each is valid until the next is taken."""
-    rest = b''
-    for chunk in chunks:
-        view = memoryview(chunk)
-        if rest:
-            head = n - len(rest)
-            rest += bytes(view[:head])
-            view = view[head:]
-            if len(rest) < n:
-                continue
-            yield rest
-        whole = len(view) - len(view) % n
-        for at in range(0, whole, n):
-            yield view[at:at + n]
-        rest = bytes(view[whole:])
-    if rest:
-        yield rest
 
 
 class Values:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -89,15 +90,19 @@ def counts(found: Comparison) -> str:
 
 
 def tensors(
-    found: Comparison, metrics: Sequence[str], face: Face,
+    found: Comparison, metrics: Sequence[str], face: Face, limit: int | None = None,
 ) -> Iterator[str]:
-    """A line for each tensor, numbers to the right, and last what these are."""
+    """A line for each tensor (the first ``limit``), numbers to the right, and last what
+    these are.
+    """
     shown = [METRICS[name] for name in metrics]
-    rows: list[table.Row] = [_row(each, shown) for each in found.tensors]
+    rows: list[table.Row] = [_row(each, shown) for each in found.tensors[:limit]]
     if any(each.change for each in found.tensors) and shown:
         rows.append(['', '', '', *(metric.title for metric in shown)])
     columns = [table.LEFT, table.NAME, table.LEFT, *(table.RIGHT for _ in shown)]
     yield from table.lines(rows, columns, face, indent='  ')
+    if limit is not None and limit < len(found.tensors):
+        yield f'  and {plural(len(found.tensors) - limit, "tensor")} more'
     for line in found.lines:
         yield from _line(line, face)
 
@@ -172,14 +177,29 @@ GROUPINGS = {'layer': layer, 'module': module}
 
 def groups(found: Comparison, by: Callable[[str], str]) -> list[Group]:
     """Those with changes, in the order of the model."""
-    totals: dict[str, int] = {}
-    for name in found.new.tensors or found.old.tensors:
-        totals[by(name)] = totals.get(by(name), 0) + 1
     changed: dict[str, list[TensorChange]] = {}
     for each in found.tensors:
         changed.setdefault(by(each.name), []).append(each)
+    # Those that were deleted are in it, too.
+    names = {*found.new.tensors, *(each.name for each in found.tensors)}
+    totals = Counter(map(by, names))
     ordered = sorted(changed, key=words.natural_key)
-    return [Group(n, totals.get(n, 0), changed[n]) for n in ordered]
+    return [Group(name, totals[name], changed[name]) for name in ordered]
+
+
+def _relative(measured: Sums | None) -> float:
+    if measured is None:
+        return math.inf
+    return measured.relative if measured.delta == measured.delta else -1.0
+
+
+def by_size(found: Comparison) -> Comparison:
+    """What has no numbers first, then the tensors that changed most."""
+    ordered = sorted(
+        found.tensors,
+        key=lambda each: -_relative(each.change.sums if each.change else None),
+    )
+    return found._replace(tensors=ordered)
 
 
 def grouped(found: Sequence[Group], face: Face) -> Iterator[str]:

@@ -11,14 +11,19 @@ from git_model_driver.looking.comparison import TensorChange
 VERSION = 1
 
 
-def model(path: str, old_path: str, found: Comparison) -> dict[str, Any]:
+def model(
+    path: str, old_path: str, found: Comparison, limit: int | None = None,
+) -> dict[str, Any]:
+    """No more than ``limit`` tensors; ``left_out`` counts the others."""
+    tensors = found.tensors[:limit]
     return {
         'path': path, 'old_path': old_path,
         'old_format': found.old.format or None, 'format': found.new.format or None,
         'old_tensor_count': len(found.old.tensors),
         'tensor_count': len(found.new.tensors),
         'rewritten': found.is_rewritten,
-        'tensors': [_tensor(each) for each in found.tensors],
+        'tensors': [_tensor(each) for each in tensors],
+        'left_out': len(found.tensors) - len(tensors),
         'metadata': [line._asdict() for line in found.lines],
     }
 

@@ -229,3 +229,21 @@ def test_many_large_tensors_are_read_in_parallel_and_stay_in_order(
     cache = Cache(vault.file.with_name('cache'))
     found = statistics.of_all(entries, vault.store, cache)
     assert [value and value.mean for value in found.values()] == [0, 1, 2, 3, 4, 5]
+
+
+def test_views_of_one_storage_have_statistics_of_their_own(vault: Vault) -> None:
+    storage = numpy.arange(12, dtype='f4')
+    nbytes = ('bytes', '48')
+    whole = vault.entry('w', 'F32', storage)
+    views = [
+        whole,
+        whole._replace(name='v', shape=(2, 2), extra=(('start', '2'), nbytes)),
+        whole._replace(name='t', shape=(2, 2), extra=(
+            ('start', '2'), ('strides', '1,2'), nbytes)),
+        whole._replace(name='u', shape=(2, 3), extra=(('start', '2'), nbytes)),
+    ]
+    wanted = {'w': 5.5, 'v': 3.5, 't': 3.5, 'u': 4.5}
+    for _ in range(2):      # computed, then remembered
+        cache = Cache(vault.file.with_name('cache'))
+        found = statistics.of_all(views, vault.store, cache)
+        assert {name: each.mean for name, each in found.items() if each} == wanted

@@ -156,8 +156,12 @@ def test_the_document_is_as_its_schema_says(two: Repo) -> None:
     two.git('add', '.')
     two.lose()
     schema = json.loads((ROOT / 'docs/diff.schema.json').read_text())
-    document = json.loads(two.git('model', 'diff', '--json', 'HEAD~1'))
+    document = json.loads(two.git('model', 'diff', '--json', 'HEAD~1', code=128))
     jsonschema.validate(document, schema)
+    schema = json.loads((ROOT / 'docs/show.schema.json').read_text())
+    for options, code in ((('--stats',), 128), ((), 0)):
+        shown = two.git('model', 'show', '--json', *options, f':{M}', code=code)
+        jsonschema.validate(json.loads(shown), schema)
     assert [model['path'] for model in document['models']] == [M, 'new.safetensors']
 
 
@@ -194,11 +198,68 @@ def test_a_file_written_in_another_way_is_said_to_be_one(repo: Repo) -> None:
 
 def test_tensors_that_are_not_here_are_named(two: Repo) -> None:
     two.lose()
-    lines = two.git('model', 'diff', 'HEAD~1', 'HEAD').splitlines()
+    done = two.run('git', 'model', 'diff', 'HEAD~1', 'HEAD', code=128)
+    lines = done.out.splitlines()
     assert len(lines) == 6
-    assert lines[1].split('F32 6x5')[1].startswith('  the object sha256:')
+    assert lines[1].split('F32 6x5')[1] == '  not in the store'
+    assert done.err == (
+        f"error: 'model.layers.7.q' of '{M}' and 2 more cannot be read\n"
+        'hint: get what is missing with "git model fetch", or look for it with '
+        '"git model fsck"\n'
+    )
+    said = two.run('git', 'model', 'show', f'HEAD:{M}', '--stats', '*.7.*', code=128)
+    assert f"error: 'model.layers.7.k' of 'HEAD:{M}' and 2 more cannot" in said.err
     lines = two.git('model', 'diff', '--no-values', 'HEAD~1', 'HEAD').splitlines()
     assert lines[1] == '  M  model.layers.7.q   F32 6x5'
+
+
+def test_the_largest_changes_come_first_and_no_more_than_asked_for(two: Repo) -> None:
+    lines = two.git('model', 'diff', '--sort', 'change', '--limit', '2',
+                    'HEAD~1').splitlines()
+    assert lines[0].startswith(f'{M}   3 of 300 tensors modified')
+    assert [line.split()[1] for line in lines[1:3]] == [
+        'model.layers.64.k', 'model.layers.7.q',
+    ]
+    assert lines[4] == '  and 1 tensor more'
+    said = two.git('model', 'diff', '--json', '--limit=2', 'HEAD~1')
+    document = json.loads(said)
+    jsonschema.validate(
+        document, json.loads((ROOT / 'docs/diff.schema.json').read_text()),
+    )
+    assert document['models'][0]['left_out'] == 1
+    two.git('model', 'diff', '--quiet', '--tensors=*.8.*', 'HEAD~1')
+    two.git('model', 'diff', '--quiet', '--tensors=*.7.*', 'HEAD~1', code=1)
+
+
+def test_a_layer_counts_what_is_gone_from_it(repo: Repo) -> None:
+    repo.save(M, **{'h.1.a': 1.0, 'h.1.b': 2.0, 'h.1.c': 3.0, 'h.2.a': 4.0})
+    repo.commit('old')
+    repo.save(M, **{'h.1.a': 2.0, 'h.3.a': 5.0})
+    assert [line.split('  ')[0] for line in repo.git(
+        'model', 'diff', '--stat').splitlines()[1:4]] == [
+        ' h.1 | 3 of 3', ' h.2 | 1 of 1', ' h.3 | 1 of 1',
+    ]
+
+
+def test_paths_are_from_the_top_whatever_is_configured(repo: Repo) -> None:
+    repo.save('in here/m.safetensors', a=[1.0])
+    repo.commit('old')
+    repo.save('in here/m.safetensors', a=[2.0])
+    repo.git('config', 'diff.relative', 'true')
+    folder = Repo(repo.path / 'in here')
+    assert folder.git('model', 'diff').startswith(
+        'in here/m.safetensors   1 of 1 tensor modified\n')
+
+
+def test_a_model_that_is_about_to_be_added_is_new(repo: Repo) -> None:
+    repo.save(M, a=[1.0])
+    repo.git('add', '-N', M)
+    assert repo.git('model', 'diff') == f'{M}   new, 1 tensor\n  A  a  F32 1\n'
+
+
+def test_a_word_after_color_is_not_its_value(two: Repo) -> None:
+    shown = two.git('model', 'show', '--color', M, 'model.layers.7.q')
+    assert '\x1b[' in shown and 'model.layers.7.q' in shown
 
 
 @pytest.mark.parametrize(('arguments', 'code', 'said'), [

@@ -270,6 +270,19 @@ def test_a_cached_textconv_is_asked_once(told: Repo) -> None:
     assert told.git('notes', '--ref=textconv/model', 'list') != ''
 
 
+def test_a_hunk_says_which_layer_it_is_in(repo: Repo) -> None:
+    names = ['head', *(f'h.{i}.{w}' for i in range(12) for w in 'abcdefgh')]
+    repo.save(M, **dict.fromkeys(names, 1.0))
+    repo.commit('first')
+    repo.save(M, **dict.fromkeys(names, 1.0) | {'h.2.e': 2.0, 'h.10.h': 2.0})
+    patch = repo.git('diff')
+    headers = [line.partition(' @@ ')[2] for line in patch.splitlines()
+               if line.startswith('@@')]
+    assert headers == ['h.2', 'h.10']
+    manifest = repo.git('diff', '--no-textconv')
+    assert ' @@ h.2.a\n' in manifest
+
+
 def test_a_range_diff_and_a_cherry_see_the_same_change(told: Repo) -> None:
     told.git('checkout', '-q', '-b', 'other', 'HEAD~2')
     told.git('commit', '-q', '--allow-empty', '-m', 'aside')
