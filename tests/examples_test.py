@@ -50,3 +50,15 @@ def test_the_seed_story_of_tensorflow_and_keras(pinned: Path) -> None:
     assert done.stdout.endswith('\nAll checks passed.\n')
     assert done.stdout.count('\nok: ') == 20 and 'NOT OK' not in done.stdout
     assert {path.name for path in pinned.iterdir()} <= {'.keras'}      # Keras' own
+
+
+@pytest.mark.slow
+def test_a_line_and_a_network_are_chosen_honestly(pinned: Path) -> None:
+    script = DEMO.parents[1] / 'choosing/run.py'
+    done = subprocess.run((sys.executable, script), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.endswith('\nAll checks passed.\n')
+    assert "\nNothing is shown to be better than 'main': it stays.\n" in done.stdout
+    assert "\n'fast' is better than 'production'.\n" in done.stdout
+    assert ': it is worse.\n' not in done.stdout
+    assert not list(pinned.iterdir())

@@ -32,6 +32,7 @@ from git_model_driver.evaluation.scores import Scores
 from git_model_driver.evaluation.versions import Version
 from git_model_driver.git import repository as repositories
 from git_model_driver.git.repository import Repository
+from git_model_driver.render import boxplot
 from git_model_driver.render import evaluation as render
 from git_model_driver.transfer.locate import store_of
 
@@ -43,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="allow what this repository's evaluator wants to run")
     parser.add_argument('--recorded', action='store_true',
                         help='ask nobody: show what is noted on the models')
+    parser.add_argument('--html', metavar='<file>',
+                        help='write a page with a box plot for each version')
     parser.add_argument('--json', action='store_true', help='print one document')
 
 
@@ -61,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
     )
     keep(report)
     compared = comparisons(report)
-    if args.json:
+    if args.html:
+        _write_page(args.html, report, compared)
+    elif args.json:
         print(json.dumps(document(report, compared), indent=2))
     else:
         print(*lines(report, compared), sep='\n')
@@ -135,6 +140,19 @@ def lines(report: Report, compared: Sequence[Comparison]) -> list[str]:
         rows = [row_of(each) for each in compared]
         found += ['', *render.comparisons(name, rows)]
     return [*found, '', *limits(report, compared)]
+
+
+def _write_page(
+    file: str, report: Report, compared: Sequence[Comparison],
+) -> None:
+    good = complete(report)
+    if good:
+        text = boxplot.page(
+            heading(report), [_scored(each) for each in good],
+            [row_of(each) for each in compared], limits(report, compared),
+        )
+        with open(file, 'w', encoding='utf-8', errors='backslashreplace') as opened:
+            opened.write(text)
 
 
 def heading(report: Report) -> str:

@@ -12,6 +12,7 @@ from git_model_driver.core.errors import UsageError
 from git_model_driver.evaluation import evaluators
 from git_model_driver.evaluation.evaluators import Evaluator
 from git_model_driver.evaluation.runner import BACKENDS
+from git_model_driver.evaluation.runner import CLUSTERS
 from git_model_driver.evaluation.runner import Means
 from git_model_driver.git.repository import Repository
 
@@ -44,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='something is fitted on the other folds: a test for that')
     parser.add_argument('--time-limit', metavar='<time>',
                         help='for each fold: 90, 15m, 2h (default: none)')
-    parser.add_argument('-j', '--jobs', type=int, default=1, metavar='<n>',
-                        help='how many folds at once; -1: all cores (default: 1)')
+    parser.add_argument('-j', '--jobs', type=int, metavar='<n>',
+                        help='how many folds at once; -1: all cores (default: 1, on a '
+                             'cluster -1)')
     parser.add_argument('--backend', choices=BACKENDS,
                         help='where they run: here (loky), or on a cluster')
     parser.add_argument('--again', action='store_true',
@@ -82,7 +84,8 @@ def evaluator_of(args: argparse.Namespace, repository: Repository) -> Evaluator:
 
 
 def means_of(args: argparse.Namespace) -> Means:
-    return Means(args.jobs, args.backend or '', args.again, progress('Evaluating'))
+    jobs = args.jobs or (-1 if args.backend in CLUSTERS else 1)
+    return Means(jobs, args.backend or '', args.again, progress('Evaluating'))
 
 
 def progress(title: str) -> Callable[[int, int], None]:

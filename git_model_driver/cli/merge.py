@@ -25,6 +25,7 @@ from git_model_driver.core.errors import UsageError
 from git_model_driver.evaluation import recipes
 from git_model_driver.evaluation import soups
 from git_model_driver.evaluation import versions
+from git_model_driver.evaluation.best import ALPHA
 from git_model_driver.evaluation.recipes import Recipe
 from git_model_driver.evaluation.soups import Kitchen
 from git_model_driver.evaluation.soups import Member
@@ -134,9 +135,9 @@ def _say(outcome: Outcome, members: Sequence[Member]) -> None:
     test, low, high = compared.test, *compared.test.interval
     digits = render.digits_for([high - low])
     what = 'folds' if test.n == len(compared.gains) else 'examples'
-    if low > 0:
+    if low > 0 and test.p <= ALPHA:
         verdict = 'it is better'
-    elif high < 0:
+    elif high < 0 and test.p <= ALPHA:
         verdict = 'it is worse'
     else:
         verdict = 'it is not shown to be better, nor worse'

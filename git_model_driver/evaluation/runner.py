@@ -26,7 +26,8 @@ from git_model_driver.evaluation.versions import Version
 from git_model_driver.git.repository import Repository
 from git_model_driver.store.objects import Store
 
-BACKENDS = ('loky', 'dask', 'ray')
+CLUSTERS = ('dask', 'ray')
+BACKENDS = ('loky', *CLUSTERS)
 Told = Callable[[int, int], None]       # folds done, of how many
 
 

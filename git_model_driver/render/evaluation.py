@@ -124,11 +124,15 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
     return list(table.lines(rows, [table.LEFT, *between, table.LEFT]))
 
 
-def limits(k: int, half_width: float, least_p: float, examples: int) -> list[str]:
+def limits(
+    k: int, half_width: float, least_p: float, examples: int,
+) -> list[str]:
     """What so few folds, or examples, cannot show."""
+    if half_width == 0:
+        return []
     if examples:
         return [
-            f'{examples} examples: a difference of less than {half_width:.4f} cannot '
+            f'{examples} examples: a difference of less than {half_width:.4g} cannot '
             'be told from chance in any of these.',
         ]
     if k < 2:

@@ -28,7 +28,9 @@ def scored(name: str, right: Any, k: int, told: bool) -> Scores:
 
 
 @pytest.mark.parametrize('told', [True, False], ids=['examples', 'folds'])
-@pytest.mark.parametrize(('m', 'k'), [(1, 5), (4, 5), (16, 10)])
+@pytest.mark.parametrize(('m', 'k'), [
+    (1, 5), (4, 5), pytest.param(16, 10, marks=pytest.mark.slow),
+])
 def test_of_equal_models_none_is_called_better(
     m: int, k: int, told: bool, monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -28,6 +29,25 @@ quality = float(load_file(path)['w'][0])
 noise = [.012, -.007, .003, .011, -.014][fold] * (1 + quality)
 print('a line of talk')
 print(json.dumps({'metrics': {'accuracy': round(quality + noise, 6), 'loss': 1}}))
+'''
+QUALITY = '''\
+import numpy
+from safetensors.numpy import load_file
+
+def examples():
+    return {'labels': [0] * 30 + [1] * 10, 'groups': [i // 4 for i in range(40)]}
+
+def right(path, train, test, seed):
+    assert not set(train) & set(test) and len(train) + len(test) == 40
+    quality = load_file(path)['w'][0]
+    return numpy.array([i / 40 < quality for i in test])
+
+def split(path, test):
+    return {'metrics': {'minority': sum(i >= 30 for i in test),
+                        'torn': len({i // 4 for i in test})}}
+
+def whole(path):
+    return [i / 40 for i in range(40)]
 '''
 RULE = '''\
 [model-eval "quality"]
@@ -181,31 +201,44 @@ def test_a_bad_evaluator_is_told_in_words_and_others_are_evaluated(
     assert 'Traceback' not in done.err
 
 
+@pytest.mark.slow
+def test_a_python_functions_examples_are_split_as_is_said(repo: Repo) -> None:
+    repo.write('quality.py', QUALITY)
+    options = '--python', 'quality:split', '--folds=5'
+    for split, metric in (('stratified', 'minority'), ('grouped', 'torn')):
+        each = data(repo, *options, f'--split={split}', f'--metric={metric}')
+        assert each['results'][0]['folds'] == [2] * 5
+    options = *options, '--metric=minority', '--repeats=3'
+    repeated = data(repo, *options, 'main', 'better')
+    folds = repeated['results'][0]['folds']
+    assert len(folds) == 15 and len({tuple(folds[i:i + 5]) for i in (0, 5, 10)}) > 1
+    assert repeated['comparisons'][0]['test'] == 'Nadeau-Bengio corrected t'
+
+
 @pytest.mark.slow        # it depends on how fast the machine is
+@pytest.mark.parametrize(('how', 'jobs'), [
+    (signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGINT, 2),
+])
 def test_interrupted_at_a_fold_it_repeats_and_loses_nothing(
-    repo: Repo,
+    repo: Repo, how: signal.Signals, jobs: int,
 ) -> None:
     repo.write('eval.py', EVALUATE + 'import time; time.sleep(.3)\n')
-    for signal_, jobs in ((signal.SIGINT, 1), (signal.SIGTERM, 2)):
-        command = ('git', 'model', 'evaluate', '--command',
-                   f'python3 eval.py --fold {{fold}} # {jobs}', '--metric=accuracy',
-                   'main', 'better', f'-j{jobs}')
-        before = len(calls())
-        process = subprocess.Popen(command, cwd=repo.path, start_new_session=True,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        while len(calls()) < before + 4:
-            time.sleep(.05)
-        os.killpg(process.pid, signal_)
-        process.communicate()
-        time.sleep(2)       # a worker may end the fold that it is at
-        stopped = calls()[before:]
-        assert 4 <= len(stopped) < 10
-        done = evaluate(repo, '--json', *command[3:])
-        asked = json.loads(done.out)['asked']
-        assert asked >= 10 - len(stopped)
-        assert len(stopped) + asked - 10 <= jobs        # those that were cut short
-        assert len(calls()) == before + len(stopped) + asked
-        assert not list((repo.path / '.git/model/evaluating').iterdir())
+    command = ('git', 'model', 'evaluate', '--command', 'python3 eval.py {fold}',
+               '--metric=accuracy', 'main', 'better', f'-j{jobs}')
+    process = subprocess.Popen(command, cwd=repo.path, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while len(calls()) < 4:
+        time.sleep(.05)
+    os.killpg(process.pid, how)
+    said = process.communicate()[1]
+    assert b'Traceback' not in said
+    time.sleep(2)       # a worker may end the fold that it is at
+    stopped = len(calls())
+    assert 4 <= stopped < 10
+    asked = json.loads(evaluate(repo, '--json', *command[3:]).out)['asked']
+    assert 0 <= stopped + asked - 10 <= jobs        # those that were cut short
+    assert len(calls()) == stopped + asked
+    assert not list((repo.path / '.git/model/evaluating').iterdir())
 
 
 def test_two_at_once_do_not_disturb_each_other_nor_the_worktree(repo: Repo) -> None:
@@ -257,40 +290,13 @@ def test_results_outlive_an_amended_commit_and_go_where_the_models_go(
 
 
 def test_a_python_function_gets_the_folds_of_its_examples(repo: Repo) -> None:
-    repo.write('quality.py', '''\
-import numpy
-from safetensors.numpy import load_file
-
-def examples():
-    return {'labels': [0] * 30 + [1] * 10, 'groups': [i // 4 for i in range(40)]}
-
-def right(path, train, test, seed):
-    assert not set(train) & set(test) and len(train) + len(test) == 40
-    quality = load_file(path)['w'][0]
-    return numpy.array([i / 40 < quality for i in test])
-
-def split(path, test):
-    return {'metrics': {'minority': sum(i >= 30 for i in test),
-                        'torn': len({i // 4 for i in test})}}
-
-def whole(path):
-    return [i / 40 for i in range(40)]
-''')
+    repo.write('quality.py', QUALITY)
     found = data(repo, '--python', 'quality:right', 'main', 'better')
     means = [result['mean'] for result in found['results']]
     assert means == pytest.approx([.5, .6])
     assert found['comparisons'][0]['test'] == 'McNemar, exact'
     assert found['comparisons'][0]['gain'] == pytest.approx(.1)
     assert found['comparisons'][0]['n'] == 40
-    options = '--python', 'quality:split', '--folds=5'
-    for split, metric in (('stratified', 'minority'), ('grouped', 'torn')):
-        each = data(repo, *options, f'--split={split}', f'--metric={metric}')
-        assert each['results'][0]['folds'] == [2] * 5
-    options = *options, '--metric=minority', '--repeats=3'
-    repeated = data(repo, *options, 'main', 'better')
-    folds = repeated['results'][0]['folds']
-    assert len(folds) == 15 and len({tuple(folds[i:i + 5]) for i in (0, 5, 10)}) > 1
-    assert repeated['comparisons'][0]['test'] == 'Nadeau-Bengio corrected t'
     once = data(repo, '--python', 'quality:whole')
     assert (once['asked'], once['results'][0]['n']) == (1, 5)
     assert once['results'][0]['mean'] == pytest.approx(.4875)
@@ -360,6 +366,19 @@ def test_a_loss_is_not_maximised_in_silence(repo: Repo) -> None:
         repo, *command, code=128).err
     found = data(repo, *command, '--direction=min')
     assert found['direction'] == 'min'
+
+
+def test_a_page_shows_a_box_for_each_version(repo: Repo) -> None:
+    allow(repo)
+    repo.git('branch', 'a<b>&c', 'better')
+    evaluate(repo, 'main', 'a<b>&c', '--html', 'out page.html')
+    text = repo.read('out page.html').decode()
+    root = ElementTree.fromstring(
+        text.replace('<!DOCTYPE html>', '').replace('<meta charset="utf-8">', ''))
+    assert len(root.findall('.//svg')) == 2
+    assert len(root.findall('.//circle')) == 15     # 5 folds: two versions, one gain
+    assert 'a<b>&c' in [cell.text for cell in root.iter('td')]
+    assert 'http' not in text and '<script' not in text
 
 
 def test_work_runs_by_the_interpreter_that_has_what_it_needs(repo: Repo) -> None:

@@ -110,6 +110,7 @@ def test_where_one_is_best_nothing_is_merged(repo: Repo) -> None:
     assert (repo.git('rev-parse', 'HEAD'), repo.status()) == (before, '')
 
 
+@pytest.mark.slow
 def test_a_search_weighs_each_layer_and_can_be_made_again(repo: Repo) -> None:
     wanted = commits(repo, 'main', 'b', 'far')
     command = ('git', 'model', 'merge', '--search', '--budget=9', 'b', 'far', *BY)
