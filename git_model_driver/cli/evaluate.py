@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from git_model_driver.cli import evaluating
+from git_model_driver.cli import html
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
@@ -32,8 +33,8 @@ from git_model_driver.evaluation.scores import Scores
 from git_model_driver.evaluation.versions import Version
 from git_model_driver.git import repository as repositories
 from git_model_driver.git.repository import Repository
-from git_model_driver.render import boxplot
 from git_model_driver.render import evaluation as render
+from git_model_driver.render.html import evaluation as page
 from git_model_driver.transfer.locate import store_of
 
 
@@ -44,8 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="allow what this repository's evaluator wants to run")
     parser.add_argument('--recorded', action='store_true',
                         help='ask nobody: show what is noted on the models')
-    parser.add_argument('--html', metavar='<file>',
-                        help='write a page with a box plot for each version')
+    html.add_argument(parser, 'git-model-evaluate.html')
     parser.add_argument('--json', action='store_true', help='print one document')
 
 
@@ -147,12 +147,10 @@ def _write_page(
 ) -> None:
     good = complete(report)
     if good:
-        text = boxplot.page(
+        html.write(file, page.lines(
             heading(report), [_scored(each) for each in good],
             [row_of(each) for each in compared], limits(report, compared),
-        )
-        with open(file, 'w', encoding='utf-8', errors='backslashreplace') as opened:
-            opened.write(text)
+        ))
 
 
 def heading(report: Report) -> str:

@@ -46,7 +46,7 @@ del, .D { color: var(--old); text-decoration: none; } ins, .A { color: var(--new
   text-decoration: none; } .lines code { display: block; white-space: pre-wrap; }
 .cards { display: grid; gap: 1rem; grid-template-columns:
   repeat(auto-fill, minmax(20rem, 1fr)); } .cards .panel code { font-size: 12px; }
-.bar { fill: var(--accent); } .zero { fill: var(--soft); }
+.bar { fill: var(--accent); } .dot { fill: var(--old); } .zero { fill: var(--soft); }
 .log { position: relative; display: flex; } .graph { flex: none; }
 .log table { display: table; } table.log { table-layout: fixed; min-width: 54rem; }
 table.log td { height: 56px; padding: 0 .6rem; overflow: hidden; }
