@@ -19,6 +19,7 @@ from git_model_driver.git import transport
 from git_model_driver.git.notes import EVALUATIONS
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import NAMESPACE
+from git_model_driver.looking.worktree import Worktree
 from git_model_driver.render.report import plural
 from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
@@ -54,7 +55,9 @@ def _send(
     if remote is None:
         return
     objects = remote.new(wanted)
-    sent = remote.send(objects, store_of(repository)) if objects else 0
+    if not objects:
+        return
+    sent = remote.send(objects, store_of(repository, Worktree(repository).open))
     if sent:
         print(f'Sent {plural(sent, "tensor")} to {remote.label}', file=sys.stderr)
 

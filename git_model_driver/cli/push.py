@@ -15,6 +15,7 @@ import argparse
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
+from git_model_driver.looking.worktree import Worktree
 from git_model_driver.render.report import plural
 from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
@@ -38,6 +39,6 @@ def run(args: argparse.Namespace) -> int:
             f'remote.{args.remote}.modelStore {remotes.GIT}',
         )
     objects = needed(args.ref or ['--branches', '--tags'])
-    sent = remote.send(objects, store_of(repository))
+    sent = remote.send(objects, store_of(repository, Worktree(repository).open))
     print(f'Sent {plural(sent, "tensor")} to {remote.label}')
     return 0

@@ -1,6 +1,7 @@
 """A model file read where it lies: nothing of it is stored."""
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable
@@ -19,11 +20,13 @@ from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
 from git_model_driver.filters import clean
 from git_model_driver.formats import opaque
+from git_model_driver.git.repository import Repository
 from git_model_driver.store.digest import oid_of
 from git_model_driver.store.objectwriter import pieces
 from git_model_driver.store.readable import Opened
 from git_model_driver.store.readable import Readable
 from git_model_driver.store.source import FileSource
+from git_model_driver.store.statcache import StatCache
 
 
 class ModelFile:
@@ -31,6 +34,7 @@ class ModelFile:
 
     ``known`` is its manifest, where that is known: else the file is read once, for its
     oids. The descriptor is taken over. Raises Changed for a file that is written to.
+    Any number of threads may read it.
     """
 
     def __init__(
@@ -79,14 +83,25 @@ class ModelFile:
     def __contains__(self, oid: Oid) -> bool:
         return oid in self._places
 
+    def opened(self, oid: Oid) -> Opened:
+        return _Extent(self, oid)
+
     def chunks(self, oid: Oid) -> Iterator[memoryview]:
-        """The bytes of a tensor. Raises Changed if the file was written to."""
+        """The bytes of a tensor, the last of them only if all are what they are to be.
+
+        Raises Changed if the file was written to, in whatever way.
+        """
         name, extent = self._places[oid]
         file = self._source.sibling(name) if name else self._source
         if file is None:
             raise self._source.changed()
-        yield from pieces(file.span(*extent))
-        self._source.check_unchanged()
+        digest, left = hashlib.sha256(), extent.length
+        for piece in pieces(file.span(*extent)):
+            digest.update(piece)
+            left -= len(piece)
+            if not left and oids.from_digest(digest.digest()) != oid:
+                raise self._source.changed()
+            yield piece
 
 
 class _Extent(NamedTuple):
@@ -136,7 +151,7 @@ class Overlay:
 
     def open(self, oid: Oid) -> Opened:
         file = self._file(oid)
-        return self.store.open(oid) if file is None else _Extent(file, oid)
+        return self.store.open(oid) if file is None else file.opened(oid)
 
     def missing(self, oids: Iterable[Oid]) -> set[Oid]:
         return self.store.missing(self._elsewhere(oids))
@@ -146,6 +161,16 @@ class Overlay:
 
     def _elsewhere(self, oids: Iterable[Oid]) -> list[Oid]:
         return [oid for oid in oids if self._file(oid) is None]
+
+
+def known_manifest(name: str, fd: int, repository: Repository) -> Manifest | None:
+    """That which clean has left of the very file, if it has."""
+    if repository.top is None:
+        return None
+    path = os.path.relpath(os.path.abspath(name), repository.top)
+    cache = StatCache(repository.private / 'clean')
+    text = cache.get(path.replace(os.sep, '/'), os.fstat(fd))
+    return manifests.parse(text) if text else None
 
 
 def opened(name: str) -> int:

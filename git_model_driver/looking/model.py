@@ -24,16 +24,15 @@ from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.statistics import Statistics
 from git_model_driver.formats import values
 from git_model_driver.git import run
-from git_model_driver.git.repository import Repository
 from git_model_driver.looking import comparison
 from git_model_driver.looking.comparison import Comparison
 from git_model_driver.looking.inplace import ModelFile
 from git_model_driver.looking.inplace import Nowhere
 from git_model_driver.looking.inplace import Overlay
+from git_model_driver.looking.inplace import known_manifest
 from git_model_driver.looking.inplace import opened
 from git_model_driver.store.cache import Cache
 from git_model_driver.store.readable import Readable
-from git_model_driver.store.statcache import StatCache
 
 
 class Model(Mapping[str, Any]):
@@ -214,7 +213,7 @@ def _of_file(name: str) -> Model:
     try:
         with Filter() as filter_:
             store: Readable = filter_.store
-            known = _known(name, fd, filter_.repository)
+            known = known_manifest(name, fd, filter_.repository)
     except NotARepository:
         store, known = Nowhere(), None
         if manifests.is_manifest(head):
@@ -229,16 +228,6 @@ def _of_file(name: str) -> Model:
     folder = os.path.dirname(os.path.abspath(name))
     found = ModelFile(fd, name, folder, known)
     return Model(found.manifest, Overlay([found], store), label)
-
-
-def _known(name: str, fd: int, repository: Repository) -> Manifest | None:
-    """The manifest that clean has left of the very file, if it has."""
-    if repository.top is None:
-        return None
-    path = os.path.relpath(os.path.abspath(name), repository.top)
-    cache = StatCache(repository.private / 'clean')
-    text = cache.get(path.replace(os.sep, '/'), os.fstat(fd))
-    return manifests.parse(text) if text else None
 
 
 def manifest_of(path: str | os.PathLike[str]) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Optional
 from typing import Protocol
 
 from git_model_driver.core.errors import CorruptObject
@@ -30,6 +31,7 @@ from git_model_driver.store.digest import check_digest as check_digest
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
+from git_model_driver.store.readable import Opened
 
 Others = Callable[[], Sequence[Path]]
 
@@ -42,6 +44,11 @@ class Source(Protocol):
 
 
 Sources = Callable[[], Sequence[Source]]
+Raw = Callable[[Oid, str], Optional[Opened]]
+
+
+def nowhere(oid: Oid, path: str) -> Opened | None:
+    return None
 
 
 class Store:
@@ -50,14 +57,16 @@ class Store:
     ``alternates`` and ``remotes`` give the roots of other stores, ``sources`` what is
     on other machines, asked for only when an object is missing: alternates are relied
     on as they are, as Git does; what is in a remote's is checked and taken over into
-    this store first.
+    this store first. ``raw`` opens an object where it lies as it is, in the file at a
+    path, if it does.
     """
 
     def __init__(
         self, root: Path, alternates: Others = list, remotes: Others = list,
-        sources: Sources = list,
+        sources: Sources = list, raw: Raw = nowhere,
     ) -> None:
         self.root = root
+        self._raw = raw
         self._find_sources = sources
         self.failures: dict[int, GitModelError] = {}    # of sources, by their number
         self._objects = os.path.join(root, 'objects')
@@ -166,6 +175,10 @@ class Store:
         if path is None:
             raise self._missing(oid)
         return ObjectFile(path, oid, self.open_here)
+
+    def open_raw(self, oid: Oid, path: str) -> Opened:
+        """As ``open``, or from the file at path, without decoding."""
+        return self._raw(oid, path) or self.open(oid)
 
     def open_here(self, oid: Oid, depth: int = 0) -> ObjectFile:
         """Open an object of this store or of an alternate; nothing is fetched."""

@@ -6,16 +6,19 @@ from functools import partial
 
 from git_model_driver.git import repository as repositories
 from git_model_driver.git.repository import Repository
+from git_model_driver.store.objects import Raw
 from git_model_driver.store.objects import Source
 from git_model_driver.store.objects import Store
+from git_model_driver.store.objects import nowhere
 
 
-def store_of(repository: Repository) -> Store:
+def store_of(repository: Repository, raw: Raw = nowhere) -> Store:
     return Store(
         repository.store_root,
         alternates=partial(repositories.alternate_stores, repository),
         remotes=partial(repositories.neighbour_stores, repository),
         sources=partial(_sources, repository),
+        raw=raw,
     )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy
 import pytest
 
+from git_model_driver.core.manifest import oids_in
+from git_model_driver.store.objects import Store
 from tests.testing.lfsserver import Lfs
 from tests.testing.lfsserver import lfs
 from tests.testing.repository import Repo
@@ -99,6 +101,24 @@ def test_a_push_and_a_clone_are_enough(
     assert bob.sha256(M) == told.sha256(M)
     assert bob.git('model', 'fsck') == '5 objects needed, all is well\n'
     assert not any((bob.path / '.git/model/tmp').iterdir())
+
+
+def test_what_lies_in_the_worktree_is_sent_as_it_is(told: Repo, server: Lfs) -> None:
+    """Not decoded: what is stored of it might as well be damaged."""
+    stored = Store(told.path / '.git/model')
+    newest = oids_in(told.manifest(M))
+    for oid in newest:
+        path = stored.path(oid)
+        data = path.read_bytes()
+        path.chmod(0o644)
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    told.git('push', '-q', 'origin', 'main')
+    assert server.stored() == digits(told)      # which compares what it gets
+    save(told, 3)
+    told.commit('version 3')
+    save(told, 4)       # is not committed
+    told.git('push', '-q', 'origin', 'main')
+    assert server.stored() == digits(told)
 
 
 def test_a_merge_goes_there_and_back(

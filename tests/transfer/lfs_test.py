@@ -4,22 +4,30 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.oid import Oid
+from git_model_driver.core.oid import hex_of
 from git_model_driver.core.oid import of_bytes
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import ssh
 from git_model_driver.git.ssh import Place
 from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objects import Store
+from git_model_driver.store.readable import Opened
 from git_model_driver.transfer.lfs import addresses
 from git_model_driver.transfer.lfs import endpoint
 from git_model_driver.transfer.lfs.endpoint import DOWNLOAD
 from git_model_driver.transfer.lfs.endpoint import UPLOAD
+from git_model_driver.transfer.lfs.endpoint import Endpoint
+from git_model_driver.transfer.lfs.server import LfsServer
 from git_model_driver.transfer.lfs.sizes import sizes_of
+from tests.testing.lfsserver import lfs
 from tests.testing.repository import Repo
 
 LFS = shutil.which('git-lfs') is None
@@ -179,3 +187,36 @@ def test_what_has_come_is_kept_until_it_is_whole(here: Repo) -> None:
         file.remove()
     assert hashlib.sha256(store.read(oid)).hexdigest() == oid.removeprefix('sha256:')
     assert not any((store.root / 'tmp').iterdir())
+
+
+def test_what_changes_under_our_hands_is_sent_from_the_store(tmp_path: Path) -> None:
+    """The server got the beginning of something else, and never the end of it."""
+    data = os.urandom(3_000_000)
+    (tmp_path / 'srv').mkdir()
+
+    class Trained:
+        def __enter__(self) -> Trained:
+            return self
+
+        def __exit__(self, *exc: object) -> None:
+            return
+
+        def chunks(self) -> Iterator[memoryview]:
+            yield memoryview(b'1' * 2_000_000)
+            raise Changed("'m' changed while it was being read")
+
+    opened: list[str] = []
+
+    def raw(oid: Oid, path: str) -> Opened:
+        opened.append(path)
+        return Trained()
+
+    store = Store(tmp_path / 'model', raw=raw)
+    with store.batch() as batch:
+        oid = batch.put_bytes(data)
+    with lfs(tmp_path / 'srv') as server:
+        url = f'{server.url}/bare.git/info/lfs'
+        place = LfsServer(Endpoint(url), url, UPLOAD, {})
+        assert place.upload({oid: len(data)}, {oid: 'm'}, store) == 1
+        assert server.stored() == {hex_of(oid)}
+    assert opened == ['m']

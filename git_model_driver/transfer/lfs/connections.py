@@ -105,6 +105,9 @@ class Connections:
                 return connection, _send(connection, settings, asked, headers)
             except (OSError, HTTPException):    # it was closed while it was idle
                 connection.close()
+            except BaseException:
+                connection.close()
+                raise
         connection = _connection(asked.url, settings, self._timeout)
         try:
             return connection, _send(connection, settings, asked, headers)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
@@ -27,6 +30,7 @@ from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
+from git_model_driver.store.readable import Opened
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
@@ -63,7 +67,10 @@ class Standalone:
         with Progress('Sending tensors', total) as progress:
             def send(oid: Oid) -> None:
                 source_of(oid, paths[oid], store)
-                self._write(oid, store, progress)
+                try:
+                    self._write(oid, partial(store.open_raw, oid, paths[oid]), progress)
+                except Changed:     # somebody trains on
+                    self._write(oid, partial(store.open, oid), progress)
 
             workers.each(send, lacking)
         return len(lacking)
@@ -74,7 +81,9 @@ class Standalone:
         except OSError:
             return False
 
-    def _write(self, oid: Oid, store: Store, progress: Progress) -> None:
+    def _write(
+        self, oid: Oid, open_: Callable[[], Opened], progress: Progress,
+    ) -> None:
         """A file that has its name only when it is whole and on disk."""
         final, places = self.path(oid), Places(self.root)
         temporary = self.root / 'tmp' / f'{hex_of(oid)}-{os.urandom(8).hex()}'
@@ -83,7 +92,7 @@ class Standalone:
             places.folder(temporary.parent)
             places.folder(final.parent)
             try:
-                with store.open(oid) as file, open(temporary, 'xb', buffering=0) as out:
+                with open_() as file, open(temporary, 'xb', buffering=0) as out:
                     for chunk in file.chunks():
                         write_all(out.fileno(), chunk)
                         progress.add(len(chunk))

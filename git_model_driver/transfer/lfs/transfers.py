@@ -10,6 +10,7 @@ from functools import partial
 from http.client import HTTPException
 from http.client import HTTPResponse
 
+from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
@@ -18,6 +19,7 @@ from git_model_driver.store.incoming import Incoming
 from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
+from git_model_driver.store.readable import Opened
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.lfs.api import Action
@@ -50,7 +52,7 @@ def upload(
             for oid in lacking:
                 source_of(oid, paths[oid], store)
             progress.add(sum(sizes[oid] for oid in set(some) - set(lacking)))
-            send = partial(_send, server, store, progress, sizes, answers)
+            send = partial(_send, server, store, progress, sizes, paths, answers)
             workers.each(send, lacking)
             sent += len(lacking)
     return sent
@@ -63,21 +65,27 @@ def _of_path(error: Refused, path: str) -> Refused:
 
 def _send(
     server: Server, store: Store, progress: Progress, sizes: Mapping[Oid, int],
-    answers: Mapping[Oid, Answer], oid: Oid,
+    paths: Mapping[Oid, str], answers: Mapping[Oid, Answer], oid: Oid,
 ) -> None:
-    size = sizes[oid]
+    """From the worktree where it is there as it is, else decoded."""
+    size, path = sizes[oid], paths[oid]
 
     def put(actions: Mapping[str, Action]) -> None:
         action = actions['upload']
         server.web.read(Request(
             'PUT', action.href,
             {**_OCTETS, **_length(action.headers, size), **action.headers},
-            partial(_pieces, oid, store, progress), action.carries_token,
+            body, action.carries_token,
         ))
         if 'verify' in actions:
             _verify(server, actions['verify'], oid, size)
 
-    _in_time(server, oid, size, answers[oid], 'upload', put)
+    body = partial(_pieces, partial(store.open_raw, oid, path), size, progress)
+    try:
+        _in_time(server, oid, size, answers[oid], 'upload', put)
+    except Changed:     # somebody trains on; the server has not got all of it
+        body = partial(_pieces, partial(store.open, oid), size, progress)
+        _in_time(server, oid, size, answers[oid], 'upload', put)
 
 
 def _verify(server: Server, action: Action, oid: Oid, size: int) -> None:
@@ -99,17 +107,19 @@ def _length(headers: Mapping[str, str], size: int) -> dict[str, str]:
     return {'Content-Length': str(size)}
 
 
-def _pieces(oid: Oid, store: Store, progress: Progress) -> Iterator[memoryview]:
-    """The raw bytes, decoded while they are sent."""
+def _pieces(
+    open_: Callable[[], Opened], size: int, progress: Progress,
+) -> Iterator[memoryview]:
+    """The raw bytes, read while they are sent."""
     sent = 0
-    with store.open(oid) as file:
+    with open_() as file:
         try:
             for chunk in file.chunks():
                 yield chunk
                 sent += len(chunk)
                 progress.add(len(chunk))
         finally:
-            if sent < file.nbytes:      # it will be sent again
+            if sent < size:     # it will be sent again
                 progress.add(-sent)
 
 
