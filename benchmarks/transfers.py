@@ -7,6 +7,7 @@ Needs what the tests need, git-lfs, and four times the model in free space.
 from __future__ import annotations
 
 import argparse
+import compileall
 import multiprocessing
 import os
 import platform
@@ -57,12 +58,14 @@ KINDS = [
     Kind(LFS, FILE), Kind('git', FILE, 'git'), Kind('directory', FILE, 'directory'),
     Kind('lfs', FILE, 'lfs'), Kind('/a/directory', FILE, '{share}'),
 ]
+_FLOOR = Kind('git', FILE, 'git')
 
 
 class Row(NamedTuple):
     kind: Kind
     samples: list[Sample]
     moved: list[int]        # bytes by which the other side grew
+    floor: Sample | None    # Git's own push of the same stored pack
 
 
 def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Sample:
@@ -130,6 +133,7 @@ class Story:
         path = self.repository / M
         self.model.write(path)
         samples, moved = [], []
+        floor = None
         for step in STEPS[:2]:
             if step != STEPS[0]:
                 self.model.train(path, self.model.pick(1), 1)
@@ -139,6 +143,8 @@ class Story:
             push = ('git', 'push', '-q', 'origin', 'main')
             samples.append(run(push, self.repository, self.env))
             moved.append(sum(map(measure.size_of, [*places, self.share])) - before)
+            if (self.kind, step) == (_FLOOR, STEPS[0]):
+                floor = self.floor()
         target = self.root / 'clone'
         samples.append(run(
             ('git', 'clone', '-q', self.url, str(target)), self.root / 'home', self.env,
@@ -147,7 +153,15 @@ class Story:
         if same.returncode:
             raise SystemExit(f'{self.kind.label}: the clone has another model')
         shutil.rmtree(self.root)
-        return Row(self.kind, samples, moved)
+        return Row(self.kind, samples, moved, floor)
+
+    def floor(self) -> Sample:
+        """Git alone: the packs are there, and sent as they are."""
+        bare = self.root / 'floor.git'
+        self.git('init', '-q', '--bare', str(bare))
+        every = 'refs/models/*:refs/models/*'
+        push = ('git', 'push', '-q', '--no-verify', f'file://{bare}', every)
+        return run(push, self.far, self.env)
 
 
 def report(rows: list[Row], nbytes: int) -> list[str]:
@@ -165,7 +179,19 @@ def report(rows: list[Row], nbytes: int) -> list[str]:
         '| peak MB |', '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
     ]
     peers = {row.kind.over: row for row in rows if row.kind.name == LFS}
-    return [*lines, *(_line(row, peers[row.kind.over]) for row in rows)]
+    lines += [_line(row, peers[row.kind.over]) for row in rows]
+    return [*lines, '', *(_beside_floor(row) for row in rows if row.floor)]
+
+
+def _beside_floor(row: Row) -> str:
+    assert row.floor
+    ours, gits, moved = row.samples[0].cpu, row.floor.cpu, row.moved[0] / 1e9
+    return (
+        f'Git alone pushes what "{row.kind.label}" stored for the first push, packed '
+        f'as it is, in {gits:.2f} s: {gits / moved:.1f} s per GB moved, both sides '
+        f'together. Ours, which makes that pack first, takes {ours / gits:.2f} times '
+        f'that, {ours / moved:.1f} s per GB.'
+    )
 
 
 def _line(row: Row, peer: Row) -> str:
@@ -193,6 +219,8 @@ def main() -> None:
     parser.add_argument('--mb', type=int, default=1000)
     parser.add_argument('--output', type=Path, default=ROOT / 'benchmarks/transfers.md')
     args = parser.parse_args()
+    # As pip does, for where Python may write no bytecode.
+    compileall.compile_dir(ROOT / 'git_model_driver', quiet=1)
     model = Model(tensors(args.mb * 1_000_000, BF16))
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
