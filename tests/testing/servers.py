@@ -28,14 +28,14 @@ def daemon(folder: Path) -> Iterator[str]:
         f'--port={port}', str(folder),
     ), stderr=subprocess.DEVNULL)
     try:
-        _wait_for(port)
+        wait_for(port)
         yield f'git://{HOST}:{port}'
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     for _ in range(500):
         try:
             socket.create_connection((HOST, port), 1).close()
