@@ -24,7 +24,7 @@ from git_model_driver.store.objectheader import Row
 from git_model_driver.store.objectheader import checksum
 
 CHUNK = 1 << 20
-_DEEPEST = 64                   # a chain that is longer was not made by us
+DEEPEST = 64                   # a chain that is longer was not made by us
 _PIECE = 512 << 10
 _LARGEST_UPDATE = 1 << 30
 
@@ -49,7 +49,7 @@ class ObjectFile:
         self._depth = depth
         self.fd = os.open(path, os.O_RDONLY)
         try:
-            if depth > _DEEPEST:
+            if depth > DEEPEST:
                 raise self.corrupt()
             self.header, self._rows, self._ends = self._read_table()
         except BaseException:

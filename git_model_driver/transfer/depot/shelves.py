@@ -22,6 +22,7 @@ from typing import NamedTuple
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.store import objectheader
+from git_model_driver.store.objectfile import DEEPEST
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.place import Place
 from git_model_driver.transfer.sealing import Plain
@@ -32,7 +33,6 @@ _KEY = 'sealed/key'
 _KEY_CONTENT = b'git-model: what is in this folder is encrypted\n'
 _LISTED_FROM = 1_000        # objects: 256 lists cost less than a question each
 _HEAD = 72 << 10            # holds a sealed segment: the table of 2 GB
-_DEEPEST = 64               # as in a store
 
 
 class Head(NamedTuple):
@@ -77,10 +77,10 @@ class Shelves:
         """How many objects an object is based on; None if any is lacking."""
         depth = 0
         head = self.head(oid)
-        while head is not None and head.base is not None and depth < _DEEPEST:
+        while head is not None and head.base is not None and depth < DEEPEST:
             depth += 1
             head = self.head(head.base)
-        return depth if head is not None and depth < _DEEPEST else None
+        return depth if head is not None and depth < DEEPEST else None
 
     def head(self, oid: Oid) -> Head | None:
         """None where there is none, or its size is not what its beginning says."""

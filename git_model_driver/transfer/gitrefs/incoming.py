@@ -16,6 +16,7 @@ from git_model_driver.core.oid import hex_of
 from git_model_driver.git.objects import Objects
 from git_model_driver.git.packstream import PackStream
 from git_model_driver.store.disk import write_all
+from git_model_driver.store.objectfile import DEEPEST
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs.batches import Stored
@@ -25,7 +26,6 @@ from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import object_
 from git_model_driver.transfer.sealing import open_file
 
-_DEEPEST = 64           # as in a store
 _PIECE = 1 << 20
 
 
@@ -54,7 +54,7 @@ def _find(
     """Add an object and its bases to those found; False where that cannot be."""
     if oid in found:
         return True
-    if len(above) > _DEEPEST:
+    if len(above) > DEEPEST:
         return False
     for stored in sorted(there.get(oid, ()), key=lambda each: each.base is not None):
         base = stored.base
