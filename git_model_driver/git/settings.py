@@ -36,8 +36,13 @@ _MERGE = f'{_FIND} || {{ {_SAY}; {_TEXT_MERGE}; }}; exec git-model merge-driver'
 _MERGE_JSON = f'{_FIND} || {{ {_SAY}; {_TEXT_MERGE}; }}; exec git-model merge-json'
 _SIDES = '-- %O %A %B %L %P'
 
-# A tensor's line in a summary: its name up to the first part that is all digits.
-_LAYER = '^(([^ ./]*[^ ./0-9][^ ./]*[./])*[0-9]+)[./ ]'
+# A tensor's line in a summary: its name up to the first part that is all digits; what
+# the columns of a summary are; a tensor's line in a manifest. One line, for there are
+# programs that read "git config --list" by lines (git filter-repo).
+_HEADINGS = (
+    '^(([^ ./]*[^ ./0-9][^ ./]*[./])*[0-9]+)[./ ]|name dtype shape oid .*|'
+    '^tensor [^ ]+'
+)
 
 SETTINGS = {
     'filter.model.process': f'{_FILTER} filter-process',
@@ -55,7 +60,7 @@ SETTINGS = {
     'merge.model-json.recursive': 'binary',
     'pull.octopus': 'model',
     'diff.model.textconv': f'{_FIND} || exec cat -- "$1"; exec git-model textconv --',
-    'diff.model.xfuncname': f'^# git-model summary: (.*)$\n^tensor ([^ ]+)\n{_LAYER}',
+    'diff.model.xfuncname': _HEADINGS,
     'diff.model.wordRegex': '[^ ]+',
 }
 _TRACKED = 'test -n "$(git ls-files ":(attr:filter=model)")"'
@@ -88,7 +93,11 @@ OPTIONAL = frozenset({'pull.octopus'})
 _ALL = {**SETTINGS, **HOOKS}
 # Values that earlier versions wrote: replaced without a question.
 OLDER: dict[str, Sequence[str]] = {
-    'diff.model.xfuncname': ('^# git-model summary: (.*)$\n^tensor ([^ ]+)',),
+    'diff.model.xfuncname': (
+        '^# git-model summary: (.*)$\n^tensor ([^ ]+)',
+        '^# git-model summary: (.*)$\n^tensor ([^ ]+)\n'
+        '^(([^ ./]*[^ ./0-9][^ ./]*[./])*[0-9]+)[./ ]',
+    ),
 }
 
 

@@ -50,5 +50,6 @@ def source_of(oid: Oid, path: str, store: Store) -> None:
     if store.find(oid) is None:
         raise GitModelError(
             f"cannot push '{path}': its object {oid} is not in the store",
-            'get it with "git model pull", see all with "git model fsck"',
+            'get it with "git model pull", or from another repository that has it: git '
+            'model fetch <repository>; see all with "git model fsck"',
         )

@@ -280,7 +280,7 @@ def test_a_hunk_says_which_layer_it_is_in(repo: Repo) -> None:
                if line.startswith('@@')]
     assert headers == ['h.2', 'h.10']
     manifest = repo.git('diff', '--no-textconv')
-    assert ' @@ h.2.a\n' in manifest
+    assert ' @@ tensor h.2.a\n' in manifest
 
 
 def test_a_range_diff_and_a_cherry_see_the_same_change(told: Repo) -> None:

@@ -255,6 +255,30 @@ def test_history_exported_and_imported_keeps_the_models(
     assert imported.sha256(M) == told.sha256(M)
 
 
+def test_history_filtered_by_git_filter_repo_keeps_the_models(
+    told: Repo, bare: Repo, tmp_path: Path,
+) -> None:
+    """Other commits, another path: the manifests are the same, and so are the oids."""
+    told.git('model', 'install')
+    clone = member(bare, 'filtered')
+    before = clone.sha256(M), clone.git('rev-parse', 'HEAD')
+    clone.git('filter-repo', '--path', M, '--path', '.gitattributes',
+              '--path-rename', f'{M}:a dir/ü "q".safetensors',
+              '--message-callback', 'return message + b" (new)"')
+    assert clone.git('rev-parse', 'HEAD') != before[1]
+    assert clone.sha256('a dir/ü "q".safetensors') == before[0]
+    assert clone.status() == ''
+    told.git('init', '-q', '--bare', '-b', 'main', '../new.git')
+    clone.git('remote', 'add', 'origin', '../new.git')      # the old one is gone
+    done = clone.run('git', 'push', '-q', '-u', 'origin', 'main', code=1)
+    assert 'git model fetch <repository>' in done.err
+    clone.git('model', 'fetch', str(bare.path))
+    assert clone.git('model', 'fsck').endswith('all is well\n')
+    clone.git('push', '-q', '-u', 'origin', 'main')
+    again = Repo(tmp_path / 'new.git').clone(tmp_path / 'again')
+    assert again.sha256('a dir/ü "q".safetensors') == before[0]
+
+
 def test_git_replace_and_notes_and_describe_know_nothing_of_models(told: Repo) -> None:
     told.git('replace', 'main', 'main~1')
     assert told.status() == f'M  {M}\n'

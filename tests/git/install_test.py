@@ -286,3 +286,9 @@ def test_outside_a_repository_only_the_settings_are_written(
     git.git('model', 'install')
     assert config(git, '--global')['filter.model.required'] == 'true'
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_setting_is_more_than_a_line() -> None:
+    """git filter-repo reads ``git config --list`` by lines."""
+    assert [key for key, value in {**settings.SETTINGS, **settings.HOOKS}.items()
+            if '\n' in value] == []
