@@ -9,6 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 from typing import NoReturn
 
 from git_model_driver import __version__
@@ -59,6 +61,7 @@ PLUMBING = {
     ),
     'pre-push': ('pre_push', 'send tensors before git sends commits'),
 }
+_NO_OPTION = '\0'      # no word of a command line has it
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -73,12 +76,29 @@ class Parser(argparse.ArgumentParser):
         words = ['--color=always' if word == '--color' else word for word in words]
         if any(action.nargs == argparse.REMAINDER for action in self._actions):
             return self.parse_args(words)
-        return self.parse_intermixed_args(words)
+        # What follows "--" is no option: argparse forgets that between its passes.
+        end = words.index('--') if '--' in words else len(words)
+        after = [
+            f'{_NO_OPTION}{word}' if word.startswith('-') else word
+            for word in words[end + 1:]
+        ]
+        found = self.parse_intermixed_args(words[:end] + after)
+        for name, value in vars(found).items():
+            setattr(found, name, _as_said(value))
+        return found
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         print(f'error: {message}', file=sys.stderr)
         raise SystemExit(129)
+
+
+def _as_said(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_said(each) for each in value]
+    if isinstance(value, (str, Path)):
+        return type(value)(str(value).removeprefix(_NO_OPTION))
+    return value
 
 
 def main(argv: Sequence[str] | None = None) -> int:
