@@ -1,7 +1,8 @@
 """Show what is in a model: its tensors, their statistics, its metadata.
 
 <model> is a file, or <revision>:<path> for another version, or :<path> for the index.
-Statistics are those of the finite elements, in float64: mean, std, min, max, norm.
+Statistics are those of the finite elements, in float64: mean, std, min, max, norm;
+behind them how many elements are NaN, infinite and zero, where any are.
 """
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         rows = _grouped(entries) if args.group else _rows(entries, found, args.stats)
         columns = [table.NAME, table.LEFT, table.RIGHT] if args.group else [
             table.NAME, table.LEFT, table.LEFT, table.LEFT,
-            *(table.RIGHT for _ in _TITLES),
+            *(table.RIGHT for _ in _TITLES), table.LEFT,
         ]
         for line in table.lines(rows, columns, face, indent='  '):
             print(line)
@@ -133,12 +134,8 @@ def _rows(
 def _numbers(found: Statistics | None) -> list[str]:
     if found is None:
         return ['-'] * len(_TITLES)
-    odd = ''.join(
-        f' {name}={count}' for name, count in (('nan', found.nan), ('inf', found.inf))
-        if count
-    )
     shown = [f'{value:.6g}' for value in found[:len(_TITLES)]]
-    return [*shown[:-1], shown[-1] + odd]
+    return [*shown, *([' '.join(found.odd)] if found.odd else ())]
 
 
 def _grouped(entries: Sequence[Entry]) -> list[table.Row]:

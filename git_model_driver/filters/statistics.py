@@ -33,6 +33,14 @@ class Statistics(NamedTuple):
     norm: float         # Euclidean
     nan: int = 0
     inf: int = 0
+    zeros: int = 0      # of either sign
+
+
+    @property
+    def odd(self) -> tuple[str, ...]:
+        """``nan=1``, ``zeros=7``: the counts that are not 0, as words."""
+        counts = ('nan', self.nan), ('inf', self.inf), ('zeros', self.zeros)
+        return tuple(f'{name}={count}' for name, count in counts if count)
 
 
 class _Moments:
@@ -44,7 +52,7 @@ class _Moments:
         self.deviation = 0.0
         self.squares = 0.0
         self.low, self.high = math.inf, -math.inf
-        self.nan = self.inf = 0
+        self.nan = self.inf = self.zeros = 0
 
     def add(self, block: Any) -> None:
         """Take in at most numbers.BLOCK elements."""
@@ -60,6 +68,7 @@ class _Moments:
             return
         block = block.astype('float64')
         count = len(block)
+        self.zeros += count - int(numpy.count_nonzero(block))
         mean = numbers.tree_sum(block) / count
         away = block - mean
         shift, total = mean - self.mean, self.count + count
@@ -76,11 +85,11 @@ class _Moments:
             return None
         if not self.count:
             none = math.nan
-            return Statistics(none, none, none, none, none, self.nan, self.inf)
+            return Statistics(*[none] * 5, self.nan, self.inf)
         std = math.sqrt(self.deviation / self.count)
         norm = math.sqrt(self.squares)
         return Statistics(
-            self.mean, std, self.low, self.high, norm, self.nan, self.inf,
+            self.mean, std, self.low, self.high, norm, self.nan, self.inf, self.zeros,
         )
 
 
@@ -122,11 +131,7 @@ def of_all(
     for entry in entries:
         found = cache.get(_key(entry))
         if found is not None:
-            *moments, nan, inf = found
-            mean, std, low, high, norm = moments
-            known[entry.name] = Statistics(
-                mean, std, low, high, norm, int(nan), int(inf),
-            )
+            known[entry.name] = Statistics(*found[:5], *map(int, found[5:]))
         elif is_numeric(entry):
             unknown.append(entry)
     computed = list(_compute_all(unknown, store, tell))

@@ -57,15 +57,15 @@ def _meta(key: str, value: str) -> Iterator[str]:
 
 
 def _tensor(entry: Entry, found: Statistics | None) -> str:
-    """``name dtype shape oid12 mean std min max norm``, and what is odd about it."""
+    """``name dtype shape oid12 mean std min max norm``, and what is odd about it.
+
+    Counts of NaN, infinities and zeros are there where there are any.
+    """
     parts = [words.encode(entry.name), entry.dtype, dtypes.format_shape(entry.shape)]
     parts.append(oids.short(entry.oid))
     parts.append(_numbers(found) if found else _NO_NUMBERS)
     parts += [f'{key}={words.encode(value)}' for key, value in entry.extra]
-    if found and found.nan:
-        parts.append(f'nan={found.nan}')
-    if found and found.inf:
-        parts.append(f'inf={found.inf}')
+    parts += found.odd if found else ()
     return ' '.join(parts)
 
 

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
-_VALUES = struct.Struct('<7d')
+_VALUES = struct.Struct('<8d')
+_TABLE, _FORMER = 'eight_numbers', 'numbers'      # that had seven
 _TIMEOUT = 2.0
 
 
 class Cache:
-    """Seven float64 by text key in the file ``path``.
+    """Eight float64 by text key in the file ``path``.
 
+    The table is named after what is in it: a version of this program that remembers
+    other numbers has another table, and what it wrote is not taken for these.
     Whatever is wrong with the file, or with SQLite, nothing is remembered.
     """
 
@@ -25,9 +28,10 @@ class Cache:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=_TIMEOUT)
             self._database.execute(
-                'CREATE TABLE IF NOT EXISTS numbers '
+                f'CREATE TABLE IF NOT EXISTS {_TABLE} '
                 '(key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID',
             )
+            self._database.execute(f'DROP TABLE IF EXISTS {_FORMER}')
         except (OSError, self._error):
             self._database = None
 
@@ -36,7 +40,7 @@ class Cache:
             return None
         try:
             row = self._database.execute(
-                'SELECT value FROM numbers WHERE key = ?', (key,),
+                f'SELECT value FROM {_TABLE} WHERE key = ?', (key,),
             ).fetchone()
             return _VALUES.unpack(row[0]) if row else None
         except (self._error, struct.error, TypeError):
@@ -45,11 +49,11 @@ class Cache:
     def put(self, values: Mapping[str, Sequence[float]]) -> None:
         if self._database is None or not values:
             return
-        rows = [(key, _VALUES.pack(*seven)) for key, seven in values.items()]
+        rows = [(key, _VALUES.pack(*eight)) for key, eight in values.items()]
         try:
             with self._database:
                 self._database.executemany(
-                    'INSERT OR REPLACE INTO numbers VALUES (?, ?)', rows,
+                    f'INSERT OR REPLACE INTO {_TABLE} VALUES (?, ?)', rows,
                 )
         except self._error:
             return

@@ -60,7 +60,7 @@ def expected(array: Any) -> Statistics:
     return Statistics(
         mean, math.sqrt(math.fsum((finite - mean) ** 2) / len(finite)),
         finite.min(), finite.max(), math.sqrt(math.fsum(finite * finite)),
-        nan, len(wide) - len(finite) - nan,
+        nan, len(wide) - len(finite) - nan, int((wide == 0).sum()),
     )
 
 
@@ -116,9 +116,10 @@ def test_the_order_of_the_axes_does_not_matter_to_what_is_read() -> None:
 def test_what_is_no_number_is_counted_and_left_out() -> None:
     array = numbered(SIZE)
     array[::1000], array[5], array[6:9] = math.nan, math.inf, -math.inf
+    array[9], array[10], array[-1] = 0.0, -0.0, 1e-45
     found = of(array)
     assert found and agree(found, expected(array))
-    assert (found.nan, found.inf) == (len(array[::1000]), 4)
+    assert (found.nan, found.inf, found.zeros) == (len(array[::1000]), 4, 2)
 
 
 @pytest.mark.parametrize('name', [
@@ -134,7 +135,7 @@ def test_every_pattern_of_bits_counts(name: str) -> None:
 def test_nothing_has_no_statistics_and_no_number_has_none_either() -> None:
     assert of(numpy.zeros((0, 3), 'f4')) is None
     found = of(numpy.array([math.nan, math.inf], 'f4'))
-    assert found and found[5:] == (1, 1)
+    assert found and found[5:] == (1, 1, 0)
     assert all(map(math.isnan, found[:5]))
 
 

@@ -14,7 +14,7 @@ from git_model_driver.store.statcache import StatCache
 
 SECOND = 1_000_000_000
 OLD = 1_700_000_000 * SECOND
-SEVEN = (1.5, -0.0, float('inf'), 1e-300, 2.0, 3.0, 4.0)
+EIGHT = (1.5, -0.0, float('inf'), 1e-300, 2.0, 3.0, 4.0, 5.0)
 
 
 def stat(**changes: int) -> Any:
@@ -118,10 +118,10 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 
 def test_numbers_are_remembered_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / 'new' / 'numbers.sqlite'
-    Cache(path).put({'a': SEVEN, 'b': [0.0] * 7})
+    Cache(path).put({'a': EIGHT, 'b': [0.0] * 8})
     Cache(path).put({})
     found = Cache(path).get('a')
-    assert found is not None and list(map(repr, found)) == list(map(repr, SEVEN))
+    assert found is not None and list(map(repr, found)) == list(map(repr, EIGHT))
     assert Cache(path).get('c') is None
 
 
@@ -133,20 +133,20 @@ def test_a_damaged_database_is_harmless(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / 'numbers.sqlite'
     path.write_bytes(content)
     cache = Cache(path)
-    cache.put({'a': SEVEN})
-    assert cache.get('a') is None or cache.get('a') == SEVEN
+    cache.put({'a': EIGHT})
+    assert cache.get('a') is None or cache.get('a') == EIGHT
 
 
 def test_a_database_damaged_later_is_harmless(tmp_path: Path) -> None:
     path = tmp_path / 'numbers.sqlite'
-    Cache(path).put({f'{i}': SEVEN for i in range(2000)})
+    Cache(path).put({f'{i}': EIGHT for i in range(2000)})
     data = bytearray(path.read_bytes())
     for at in range(100, len(data), 512):
         data[at:at + 16] = b'\xff' * 16
     path.write_bytes(data)
     cache = Cache(path)
-    assert all(cache.get(f'{i}') in (None, SEVEN) for i in range(0, 2000, 50))
-    cache.put({'new': SEVEN})
+    assert all(cache.get(f'{i}') in (None, EIGHT) for i in range(0, 2000, 50))
+    cache.put({'new': EIGHT})
 
 
 @pytest.mark.parametrize('value', ["'text'", "x'00'", 'NULL', '17'])
@@ -154,7 +154,7 @@ def test_a_damaged_value_is_as_good_as_none(tmp_path: Path, value: str) -> None:
     path = tmp_path / 'numbers.sqlite'
     Cache(path)
     database = sqlite3.connect(path)
-    database.execute(f"INSERT INTO numbers VALUES ('a', {value})")
+    database.execute(f"INSERT INTO eight_numbers VALUES ('a', {value})")
     database.commit()
     database.close()
     assert Cache(path).get('a') is None
@@ -165,7 +165,7 @@ def test_a_database_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     (tmp_path / 'folder').mkdir()
     for path in (tmp_path / 'file' / 'x.sqlite', tmp_path / 'folder'):
         cache = Cache(path)
-        cache.put({'a': SEVEN})
+        cache.put({'a': EIGHT})
         assert cache.get('a') is None
 
 
@@ -202,3 +202,17 @@ def test_a_file_that_we_wrote_is_remembered_if_writing_took_a_while(
     status = stat(st_mtime_ns=mtime, st_ctime_ns=ctime)
     cache.put_written('a', status, b'text')
     assert cache.get('a', status) == (b'text' if kept else None)
+
+
+def test_what_an_earlier_version_remembered_is_not_mixed_in(tmp_path: Path) -> None:
+    path = tmp_path / 'numbers.sqlite'
+    database = sqlite3.connect(path)
+    database.execute('CREATE TABLE numbers (key TEXT PRIMARY KEY, value BLOB)')
+    database.execute("INSERT INTO numbers VALUES ('a', ?)", (bytes(56),))
+    database.commit()
+    assert Cache(path).get('a') is None
+    Cache(path).put({'a': EIGHT})
+    assert Cache(path).get('a') == EIGHT
+    tables = database.execute('SELECT name FROM sqlite_master').fetchall()
+    assert tables == [('eight_numbers',)]
+    database.close()

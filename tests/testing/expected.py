@@ -57,6 +57,8 @@ def shown(name: str, values: Any) -> str:
     norm = math.sqrt((wide * wide).sum())
     numbers = (wide.mean(), wide.std(), wide.min(), wide.max(), norm)
     said = ' '.join(f'{number:.6g}' for number in numbers)
+    zeros = wide.size - numpy.count_nonzero(wide)
+    said += f' zeros={zeros}' if zeros else ''
     return f'{name} {_kind(values)} {short(values)} {said}\n'
 
 
