@@ -1,9 +1,9 @@
 """Say which commit last changed each tensor of a model, when, who and how.
 
 As in git blame: what a parent has is the parent's, so that only what a merge
-combined is the merge's own. How: merged by which method (the trailer Model-Merge
-tells, and the weights of .gitmodel at that time), reverts or picked from which commit,
-rewritten (a rebase, a cherry-pick or git commit --amend: the author's date is another
+combined is the merge's own. How: merged by which method, with which weights where
+rules gave some (the trailer Model-Merge tells; nothing is said of what it leaves open),
+reverts or picked from which commit, rewritten (a rebase, a cherry-pick or git commit --amend: the author's date is another
 than the committer's); nothing is said of what was simply committed. A first commit
 has "^" in front. Without a revision, what is not committed yet is said, too.
 """

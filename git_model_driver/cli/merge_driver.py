@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
             return 1
     if outcome.merging:
         conflicts = len(outcome.reasons)
-        summary = report.trailer(outcome.counts, conflicts, outcome.sanity)
+        summary = report.trailer(
+            outcome.counts, conflicts, outcome.sanity, outcome.ways, outcome.others,
+        )
         record.note(args.path, outcome.text, summary)
     for line in report.merged(
         args.path, outcome.counts, outcome.reasons, outcome.notes, outcome.sanity,

@@ -140,7 +140,8 @@ def _models(
             text = manifests.serialize(merged.manifest)
             index.put(path, text, octopus.mode_of(heads, path))
             summary = report.trailer(
-                merged.counts, 0, merged.sample.outcome(), known.labels,
+                merged.counts, 0, merged.sample.outcome(), merged.ways,
+                rules.has_others, known.labels,
             )
             record.note(path, text, summary)
     if conflicts:

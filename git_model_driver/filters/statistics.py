@@ -85,7 +85,7 @@ class _Moments:
             return None
         if not self.count:
             none = math.nan
-            return Statistics(*[none] * 5, self.nan, self.inf)
+            return Statistics(none, none, none, none, none, self.nan, self.inf)
         std = math.sqrt(self.deviation / self.count)
         norm = math.sqrt(self.squares)
         return Statistics(
@@ -131,7 +131,10 @@ def of_all(
     for entry in entries:
         found = cache.get(_key(entry))
         if found is not None:
-            known[entry.name] = Statistics(*found[:5], *map(int, found[5:]))
+            mean, std, low, high, norm, nan, inf, zeros = found
+            known[entry.name] = Statistics(
+                mean, std, low, high, norm, int(nan), int(inf), int(zeros),
+            )
         elif is_numeric(entry):
             unknown.append(entry)
     computed = list(_compute_all(unknown, store, tell))

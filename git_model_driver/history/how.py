@@ -3,13 +3,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 from typing import Optional
 
+from git_model_driver.core import trailer
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.trailer import Way
 from git_model_driver.git.ancestry import Commit
 from git_model_driver.merging import rulefiles
-from git_model_driver.merging.methods import PICKS
+from git_model_driver.merging.keys import WEIGHTS
+from git_model_driver.merging.methods import METHODS
 from git_model_driver.merging.rules import Rules
 
 COMMITTED, MERGED, PICKED = 'committed', 'merged', 'cherry-picked'
@@ -18,15 +22,16 @@ _REVERTS = re.compile(r'^This reverts commit ([0-9a-f]{7,64})', re.MULTILINE)
 _PICKED = re.compile(
     r'^\(cherry picked from commit ([0-9a-f]{7,64})\)$', re.MULTILINE,
 )
-_METHOD = re.compile(r'\b[0-9]+ by ([\w+-]+)')
+_SIDES, _PLAIN = ('ours', 'theirs'), 'linear'
 
 
 class How(NamedTuple):
     """``kind`` is one of the words above.
 
-    ``methods`` merged (of a model, or of one tensor where that is known); ``weights``
-    are those that .gitmodel gives for it (ours, theirs), None where it gives none.
-    ``of`` is the commit that was reverted or picked, ``note`` the trailer of the merge.
+    ``methods`` merged it: one of these, where it cannot be known which. ``weights`` are
+    those that rules gave the versions (ours, theirs), None where they gave none, or
+    others to other tensors, and it cannot be known which. ``of`` is the commit that was
+    reverted or picked, ``note`` the trailer of the merge.
     """
 
     kind: str
@@ -56,28 +61,45 @@ class Reasons:
 
     def _merge(self, commit: Commit, path: str, tensor: str | None) -> How:
         note = trailer_of(commit, path)
-        methods = tuple(_METHOD.findall(note.partition(';')[0]))
-        how = How(MERGED, methods, note=note)
-        if tensor is None or not methods:
-            return how
-        return self._of_tensor(how, commit.parents[0], tensor)
+        said = trailer.parsed(note)
+        ways = said.ways
+        if tensor is not None:
+            # What was taken from a side is that parent's, and no merge's own.
+            ways = tuple(way for way in ways if way.method not in _SIDES)
+            # A person may have settled this one, or changed it by git commit --amend.
+            if said.by_hand or commit.written != commit.applied:
+                ways = ()
+            elif len(ways) > 1 and not said.others:
+                ways = self._likely(ways, commit.parents, tensor)
+        methods = tuple(dict.fromkeys(way.method for way in ways))
+        weights = ways[0].weights if len(ways) == 1 else None
+        numbers = None if weights is None else tuple(map(float, weights))
+        return How(MERGED, methods, numbers, note=note)
 
-    def _of_tensor(self, how: How, ours: str, tensor: str) -> How:
-        """With the rules of that time, where they agree with the trailer."""
-        rules = self._rules_of(ours)
+    def _likely(
+        self, ways: tuple[Way, ...], parents: Sequence[str], tensor: str,
+    ) -> tuple[Way, ...]:
+        """Those of the ways by which the rules of that time had the tensor merged."""
+        rules = self._rules_of(parents[0])
         if rules is None:
-            return how
+            return ways
         try:
             choice = rules.choose(tensor)
-            if choice.method not in how.methods or choice.method in PICKS:
-                return how
-            given = {'weight', 'weights', 'ours-weight', 'theirs-weight'}
-            weights = None
-            if given & choice.parameters.keys():
-                weights = tuple(float(weight) for weight in choice.weights(2))
-            return how._replace(methods=(choice.method,), weights=weights)
+            # A rule for all gives way to linear where a tensor is small, and any rule
+            # to what a class of tensors needs.
+            is_sure = choice.specific or choice.method == _PLAIN
+            methods = {way.method for way in ways}
+            if len(methods) > 1 and not (is_sure and methods <= {*METHODS}):
+                return ways
+            ways = tuple(way for way in ways if way.method == choice.method) or ways
+            if rules.is_graded(tensor):
+                return ways     # by layer: how many there were is not known
+            given = any(key in choice.parameters for key in WEIGHTS)
+            way = Way(choice.method, choice.weights(len(parents)) if given else None)
+            spoken = trailer.parsed(*trailer.ways({way: 1})).ways
+            return spoken if spoken[0] in ways else ways
         except (GitModelError, ValueError):
-            return how
+            return ways
 
     def _rules_of(self, commit: str) -> Rules | None:
         if commit not in self._rules:
@@ -91,7 +113,7 @@ class Reasons:
 def trailer_of(commit: Commit, path: str) -> str:
     """What the trailer Model-Merge says of a path, '' if there is none."""
     head = f'{json.dumps(path)[1:-1]}: '
-    for value in commit.merges:
+    for value in reversed(commit.merges):   # a rebase adds one to the old
         if value.startswith(head):
             return value.removeprefix(head)
     return ''

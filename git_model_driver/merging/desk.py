@@ -12,11 +12,13 @@ from typing import Optional
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import numbers
 from git_model_driver.core.model import Entry
+from git_model_driver.core.trailer import Way
 from git_model_driver.merging import applicable
 from git_model_driver.merging import entries
 from git_model_driver.merging import sanity
 from git_model_driver.merging import tensors
 from git_model_driver.merging.fisher import Fisher
+from git_model_driver.merging.keys import WEIGHTS
 from git_model_driver.merging.methods import find
 from git_model_driver.merging.methods.base import Block
 from git_model_driver.merging.methods.base import Combine
@@ -75,7 +77,7 @@ class Desk:
         self.batch = room.batch
         self.notes: list[str] = []
         self.note = self.notes.append
-        self.methods: list[str] = []
+        self.ways: list[Way] = []
         self.sample = Sample()
         self._sampled: Sequence[int] = members      # in the order that is merged
 
@@ -139,7 +141,7 @@ class Desk:
         oid = self.batch.put_stream(
             tensors.nbytes(first), chunked(blocks), form, first.oid,
         )
-        self.methods.append(choice.method)
+        self.ways.append(self._way(choice, len(versions)))
         extra = entries.stored(like) if like is first else like.extra
         return like._replace(oid=oid, extra=extra)
 
@@ -167,7 +169,7 @@ class Desk:
             )
             for ours, block, agreed in values.passed()
         ]
-        self.methods.append(choice.method)
+        self.ways.append(self._way(choice, len(arrays)))
         return numpy.concatenate(done).reshape(arrays[0].shape) if done else arrays[0]
 
     def _weights(self, choice: Choice, method: Method, n: int) -> list[Fraction]:
@@ -177,6 +179,12 @@ class Desk:
         if trait(method, 'AVERAGE') and sum(weights) == 0:
             raise Unsettled('the weights sum to 0')
         return weights
+
+    def _way(self, choice: Choice, n: int) -> Way:
+        given = any(key in choice.parameters for key in WEIGHTS)
+        if given and n == len(self.members) == len(self.room.labels):
+            return Way(choice.method, tuple(self._weights_of(choice)))
+        return Way(choice.method)
 
     def _weights_of(self, choice: Choice) -> list[Fraction]:
         """The members' weights, as the rules give them."""

@@ -7,13 +7,16 @@ result file together with a conflict's exit code.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 from typing import Optional
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.core.trailer import Way
 from git_model_driver.git import operation
 from git_model_driver.git.sides import Blob
 from git_model_driver.merging import conflicts
@@ -49,6 +52,8 @@ class Outcome(NamedTuple):
     sanity: Optional[Sanity] = None
     merging: bool = False       # not carrying a change over
     text: Optional[str] = None  # of the merged manifest, if nothing is open
+    ways: Mapping[Way, int] = MappingProxyType({})
+    others: bool = False        # there were rules that .gitmodel does not have
 
 
 def run(call: Call, store: Store, given: Sequence[Blob]) -> Outcome:
@@ -74,6 +79,7 @@ def run(call: Call, store: Store, given: Sequence[Blob]) -> Outcome:
     return Outcome(
         merged.reasons, dict(merged.counts), merged.notes, merged.sample.outcome(),
         rules.operation == operation.MERGE, None if merged.reasons else text,
+        merged.ways, rules.has_others,
     )
 
 

@@ -20,6 +20,7 @@ from git_model_driver.merging.methods.base import Parameter
 
 ALL = '*'
 NAMES = ('merge', 'apply')
+FILE = '.gitmodel'
 _NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,2})?|[0-9]+/0*[1-9][0-9]*')
 _ONE = Fraction(1)
 WEIGHTS = ('weight', 'ours-weight', 'theirs-weight', 'weights')

@@ -11,6 +11,7 @@ from git_model_driver.core.manifest import OPAQUE
 from git_model_driver.core.model import Blob
 from git_model_driver.core.model import Entry
 from git_model_driver.core.model import Manifest
+from git_model_driver.core.trailer import Way
 from git_model_driver.merging import entries
 from git_model_driver.merging import layouts
 from git_model_driver.merging import metadata
@@ -41,8 +42,9 @@ class Merged:
     ``whole`` is set where the files cannot be merged tensor by tensor at all;
     ``conflicts`` and ``meta_conflicts`` give the reason by name, and
     ``layout_conflict`` that for the container. ``counts`` has the number of tensors
-    by where they came from, ``notes`` lines for the report. ``who`` changed a tensor
-    (a label, ``same`` or ``both``), and ``how`` those that several did were settled.
+    by where they came from, ``ways`` how many were settled in which, ``notes`` lines
+    for the report. ``who`` changed a tensor (a label, ``same`` or ``both``), and
+    ``how`` those that several did were settled.
     """
 
     format: str = ''
@@ -56,6 +58,7 @@ class Merged:
     whole: str | None = None
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    ways: Counter[Way] = field(default_factory=Counter)
     who: dict[str, str] = field(default_factory=dict)
     how: dict[str, str] = field(default_factory=dict)
     sample: Sample = field(default_factory=Sample)
@@ -232,13 +235,15 @@ def _take_in(job: Job, settled: Settled, merged: Merged) -> None:
     merged.counts['many'] += len(job.unit.names)
     merged.notes += settled.notes
     merged.who.update(dict.fromkeys(job.unit.names, 'both'))
-    merged.how.update(dict.fromkeys(job.unit.names, '+'.join(settled.methods)))
+    methods = [way.method for way in settled.ways]
+    merged.how.update(dict.fromkeys(job.unit.names, '+'.join(methods)))
     if settled.reason is not None:
         present = [n for n in job.unit.names if any(n in side for side in job.sides)]
         merged.conflicts.update(dict.fromkeys(present, settled.reason))
         return
     merged.tensors.update(settled.entries)
-    merged.counts.update(f'by {method}' for method in settled.methods)
+    merged.counts.update(f'by {method}' for method in methods)
+    merged.ways.update(settled.ways)
     merged.sample.merge(settled.sample)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from typing import Optional
 
+from git_model_driver.core.trailer import BY_HAND
 from git_model_driver.git import run
 
 _HEADS = 'GITHEAD_'
@@ -92,7 +93,7 @@ def trailers(merge_heads: Sequence[str]) -> Iterator[str]:
             continue
         staged = _staged(record.path)
         if staged is not None:
-            by_hand = '' if staged == record.result else '; settled by hand'
+            by_hand = '' if staged == record.result else f'; {BY_HAND}'
             yield f'{json.dumps(record.path)[1:-1]}: {record.summary}{by_hand}'
 
 

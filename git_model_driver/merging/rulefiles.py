@@ -11,11 +11,11 @@ from git_model_driver.git import options
 from git_model_driver.git import run
 from git_model_driver.git.operation import MERGE
 from git_model_driver.git.operation import current_option
+from git_model_driver.merging.keys import FILE
 from git_model_driver.merging.keys import NAMES
 from git_model_driver.merging.keys import Rule
 from git_model_driver.merging.rules import Rules
 
-FILE = '.gitmodel'
 _SECTION = re.compile(r'\s*\[\s*model(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]', re.IGNORECASE)
 
 

@@ -19,6 +19,7 @@ from git_model_driver.core.errors import RuleError
 from git_model_driver.git.operation import MERGE
 from git_model_driver.merging.depths import Depths
 from git_model_driver.merging.keys import ALL
+from git_model_driver.merging.keys import FILE
 from git_model_driver.merging.keys import OPTIONS
 from git_model_driver.merging.keys import WEIGHTS
 from git_model_driver.merging.keys import Rule
@@ -84,6 +85,11 @@ class Rules:
         self.operation = operation
         self._depths = Depths(names)
 
+    @property
+    def has_others(self) -> bool:
+        """Whether some are from elsewhere than .gitmodel: settings, options."""
+        return any(not rule.origin.startswith(f'{FILE}:') for rule in self.rules)
+
     def for_names(self, names: Iterable[str]) -> Rules:
         """The same rules for a model with these tensors: their layers are counted."""
         return Rules(self.rules, self.operation, names)
@@ -94,6 +100,11 @@ class Rules:
             rule.key: rule for rule in self.rules
             if fnmatch.fnmatchcase(name, rule.glob or ALL)
         }
+
+    def is_graded(self, name: str) -> bool:
+        """Whether a weight of the tensor depends on how deep in the model it lies."""
+        last = self.deciding(name)
+        return any('[' in last[key].value for key in WEIGHTS[:-1] if key in last)
 
     def choose(self, name: str) -> Choice:
         """The method for the tensor of that name. Raises RuleError."""

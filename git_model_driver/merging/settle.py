@@ -12,6 +12,7 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.model import Entry
+from git_model_driver.core.trailer import Way
 from git_model_driver.merging import applicable
 from git_model_driver.merging import casts
 from git_model_driver.merging.desk import Desk
@@ -47,7 +48,7 @@ class Settled(NamedTuple):
 
     entries: Parts
     reason: Optional[str]
-    methods: Sequence[str]
+    ways: Sequence[Way]
     notes: Sequence[str]
     sample: Sample
 
@@ -85,8 +86,8 @@ def settle(job: Job, room: Room) -> Settled:
         reason = e.message
     except (MissingObject, CorruptObject) as e:
         reason = f'{e.message} ({e.hints[0]})'
-    methods = desk.methods or [_word(job, choice)]
-    return Settled(entries, reason, methods, desk.notes, desk.sample)
+    ways = desk.ways or [Way(_word(job, choice))]
+    return Settled(entries, reason, ways, desk.notes, desk.sample)
 
 
 def _word(job: Job, choice: Choice) -> str:

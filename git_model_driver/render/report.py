@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Protocol
 
+from git_model_driver.core import trailer as trailers
 from git_model_driver.core import words
 
 
@@ -44,13 +45,23 @@ def sanity(numbers: Numbers) -> str:
     )
 
 
-def trailer(counts: Mapping[str, int], conflicts: int, numbers: Numbers | None,
-            labels: Sequence[str] = ('ours', 'theirs')) -> str:
-    """The same on one line, for the merge commit's message."""
-    said = counted(counts, labels) or ['nothing to merge']
+def trailer(
+    counts: Mapping[str, int], conflicts: int, numbers: Numbers | None,
+    ways: Mapping[trailers.Way, int], others: bool,
+    labels: Sequence[str] = ('ours', 'theirs'),
+) -> str:
+    """The same on one line, for the merge commit's message.
+
+    Weights stand behind their method; ``others``: nobody finds all rules in the
+    commit's .gitmodel.
+    """
+    known = {key: n for key, n in counts.items() if not key.startswith('by ')}
+    said = counted(known, labels) + trailers.ways(ways)
     if conflicts:
         said.append(plural(conflicts, 'conflict'))
-    line = ', '.join(said)
+    line = ', '.join(said) or 'nothing to merge'
+    if others:
+        line += f'; {trailers.OTHER_RULES}'
     return f'{line}; {sanity(numbers)}' if numbers is not None else line
 
 

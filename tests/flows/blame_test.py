@@ -69,6 +69,71 @@ def test_each_tensor_has_its_commit_and_how_it_came(told: Repo) -> None:
     )
 
 
+RULES = """
+[model]
+	weight = 0.25
+[model "b"]
+	merge = task_arithmetic
+	ours-weight = 0.3333333333333333
+[model "c"]
+	merge = ours
+[model "d.*"]
+	weight = [0, 1]
+"""
+EACH = {
+    'a': 'merged by linear (0.75 0.25)',
+    'b': 'merged by task_arithmetic (0.333333 1)',
+    'c': '',
+    'd.0': '', 'd.1': 'merged by linear', 'd.2': '',
+}
+
+
+def ways(repo: Repo, *options: str, rules: str = RULES) -> dict[str, str]:
+    """How tensors came that both sides changed, in a merge with these options."""
+    names = ['a', 'b', 'c', 'd.0', 'd.1', 'd.2']
+    repo.write('.gitmodel', rules)
+    repo.diverge(*({name: [value, value] for name in names} for value in (1., 2., 4.)))
+    repo.git(*options, 'merge', '-q', 'topic')
+    return _hows(repo)
+
+
+def _hows(repo: Repo) -> dict[str, str]:
+    found = json.loads(blamed(repo, '--json', OLD))['tensors']
+    said = {}
+    for tensor in found:
+        how = tensor['how']
+        weights = ' '.join(f'{weight:g}' for weight in how['weights'] or ())
+        text = f'{how["kind"]} by {" or ".join(how["methods"])}' if how['methods'] else (
+            how['kind'].replace('committed', ''))
+        said[tensor['name']] = f'{text} ({weights})' if weights else text
+    return said
+
+
+def test_each_tensor_has_the_weights_that_it_was_merged_with(repo: Repo) -> None:
+    assert ways(repo) == EACH
+
+
+def test_what_git_c_said_for_one_merge_counts_and_not_the_file(repo: Repo) -> None:
+    found = ways(repo, '-c', 'model.weight=0.3', rules='[model]\n\tweight = 0.9\n')
+    assert set(found.values()) == {'merged by linear (0.7 0.3)'}
+
+
+def test_where_it_cannot_be_known_nothing_is_said(repo: Repo) -> None:
+    found = ways(repo, '-c', 'model.a.weight=0.4')
+    assert {found[name] for name in 'ab'} == {'merged by linear or task_arithmetic'}
+    repo.git('commit', '-q', '--amend', '--no-edit',
+             env={'GIT_COMMITTER_DATE': '2026-03-03T03:03:03Z'})
+    assert {_hows(repo)[name] for name in 'ab'} == {'merged'}
+
+
+def test_what_a_person_settled_is_not_said_to_be_by_a_method(repo: Repo) -> None:
+    repo.diverge(*({'a': [v], 'b': [v, v]} for v in (1., 2., 4.)))
+    repo.git('-c', 'model.b.merge=conflict', 'merge', 'topic', code=1)
+    repo.run('git-model', 'resolve', '--method=linear', '-p', 'weight=0.1', OLD)
+    repo.git('commit', '-q', '--no-edit')
+    assert _hows(repo) == {'a': 'merged', 'b': 'merged'}
+
+
 def test_layers_can_be_put_together(told: Repo) -> None:
     c = {subject: oid[:8] for subject, oid in commits(told).items()}
     assert blamed(told, '--group', NEW, 'layers.*').splitlines() == [

@@ -99,3 +99,12 @@ def test_garbage_among_the_records_harms_nothing(repo: Repo) -> None:
     repo.write('.git/model/merges/x', b'\xff{')
     repo.git('merge', '-q', 'topic', '-m', 'merged')
     assert message(repo).count('Model-Merge') == 1
+
+
+def test_weights_are_those_that_were_used(repo: Repo) -> None:
+    diverge(repo)
+    repo.git('-c', 'model.weight=0.3', 'merge', '-q', 'topic', '-m', 'merged')
+    assert message(repo).startswith(
+        f'merged\n\nModel-Merge: {M}: 1 from theirs, 1 by linear (0.7 0.3); '
+        'with rules beside .gitmodel; cosine'
+    )
