@@ -3,9 +3,10 @@
 As in git blame: what a parent has is the parent's, so that only what a merge
 combined is the merge's own. How: merged by which method, with which weights where
 rules gave some (the trailer Model-Merge tells; nothing is said of what it leaves open),
-reverts or picked from which commit, rewritten (a rebase, a cherry-pick or git commit --amend: the author's date is another
-than the committer's); nothing is said of what was simply committed. A first commit
-has "^" in front. Without a revision, what is not committed yet is said, too.
+reverts or picked from which commit, rewritten (a rebase, a cherry-pick or git commit
+--amend: the author's date is another than the committer's); nothing is said of what was
+simply committed. A first commit has "^" in front. Without a revision, what is not
+committed yet is said, too.
 """
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from git_model_driver.filters.filter import Filter
 from git_model_driver.git import ancestry
 from git_model_driver.git import worktree
 from git_model_driver.git.ancestry import Commit
+from git_model_driver.git.progress import Meter
 from git_model_driver.history import blame
 from git_model_driver.history import parts
 from git_model_driver.history.blame import Origin
@@ -131,7 +133,8 @@ def _answers(
             'see their names with "git model ls-files -t"',
         )
     old = {name: lines[name] for name in names if lines[name] == committed.get(name)}
-    found = blame.origins(old, subject.revision, subject.path, versions)
+    with Meter('Blaming tensors', len(old)) as meter:
+        found = blame.origins(old, subject.revision, subject.path, versions, meter)
     said = ancestry.commits({origin.commit for origin in found.values()},
                             f'--date={date}')
     reasons = Reasons()

@@ -27,6 +27,9 @@ from git_model_driver.core.errors import UsageError
 from git_model_driver.filters.filter import Filter
 from git_model_driver.git import ancestry
 from git_model_driver.git import diffs
+from git_model_driver.git import terminal
+from git_model_driver.git.progress import NOBODY
+from git_model_driver.git.progress import Progress
 from git_model_driver.looking import comparison
 from git_model_driver.looking import histogram
 from git_model_driver.looking import pairs
@@ -142,12 +145,17 @@ def _compared(
     metrics: Sequence[str], lost: list[str],
 ) -> Iterator[tuple[Versions, Comparison]]:
     """``lost`` gets the tensors whose bytes are not to be had."""
-    chosen = Choice(tensors=tuple(args.tensors))
-    for each in found:
+    chosen = Choice(tensors=tuple(args.tensors)).has_tensor
+    meter = NOBODY if args.no_values else Progress('Comparing tensors', sum(
+        comparison.to_read(each.old, each.new, chosen) for each in found
+    ))
+    for i, each in enumerate(found):
         compared = comparison.compare(
-            each.old, each.new, filter_.store, chosen.has_tensor, not args.no_values,
-            args.json or bool(args.html) or 'rank' in metrics,
+            each.old, each.new, filter_.store, chosen, not args.no_values,
+            args.json or bool(args.html) or 'rank' in metrics, meter,
         )
+        if i == len(found) - 1 or _is_shown_at_once(args):
+            meter.stop()
         lost += [
             f"'{tensor.name}' of '{each.pair.path}'" for tensor in compared.tensors
             if tensor.is_lost
@@ -155,6 +163,11 @@ def _compared(
         yield each, (
             changes.by_size(compared) if args.sort == 'change' else compared
         )
+
+
+def _is_shown_at_once(args: argparse.Namespace) -> bool:
+    """Whether what is compared is printed on the terminal, before the next is."""
+    return terminal.is_terminal() and not (args.json or args.html)
 
 
 def _json(

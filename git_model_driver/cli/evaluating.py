@@ -2,10 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 from git_model_driver.core.errors import UsageError
@@ -14,9 +10,8 @@ from git_model_driver.evaluation.evaluators import Evaluator
 from git_model_driver.evaluation.runner import BACKENDS
 from git_model_driver.evaluation.runner import CLUSTERS
 from git_model_driver.evaluation.runner import Means
+from git_model_driver.git.progress import Meter
 from git_model_driver.git.repository import Repository
-
-_EVERY = 0.2        # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,23 +80,4 @@ def evaluator_of(args: argparse.Namespace, repository: Repository) -> Evaluator:
 
 def means_of(args: argparse.Namespace) -> Means:
     jobs = args.jobs or (-1 if args.backend in CLUSTERS else 1)
-    return Means(jobs, args.backend or '', args.again, progress('Evaluating'))
-
-
-def progress(title: str) -> Callable[[int, int], None]:
-    """What shows ``Evaluating:  40% (4/10)`` on a terminal."""
-    delay = os.environ.get('GIT_PROGRESS_DELAY', '')
-    shown = {'next': time.monotonic() + (float(delay) if delay.isdigit() else 1)}
-
-    def told(done: int, total: int) -> None:
-        now = time.monotonic()
-        if not sys.stderr.isatty() or (now < shown['next'] and done < total):
-            return
-        if done == total and 'seen' not in shown:
-            return
-        shown.update(next=now + _EVERY, seen=1)
-        end = ', done.\n' if done == total else '\r'
-        print(f'{title}: {100 * done // total:3}% ({done}/{total})', end=end,
-              file=sys.stderr, flush=True)
-
-    return told
+    return Means(jobs, args.backend or '', args.again, Meter('Evaluating').show)

@@ -10,11 +10,11 @@ first, as by git model prune.
 from __future__ import annotations
 
 import argparse
-import sys
 
 from git_model_driver.filters import process
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
+from git_model_driver.git.progress import Meter
 from git_model_driver.render.report import plural
 from git_model_driver.render.report import size
 from git_model_driver.transfer.locate import store_of
@@ -43,9 +43,8 @@ def run(args: argparse.Namespace) -> int:
         if removed:
             nbytes = sum(candidate.stored for candidate in removed)
             said.append(f'Removed {plural(len(removed), "object")} ({size(nbytes)}).')
-    outcome = repack.repack(
-        repository, store, args.aggressive, _Meter(args.quiet).show,
-    )
+    meter = Meter('Encoding objects', quiet=args.quiet)
+    outcome = repack.repack(repository, store, args.aggressive, meter.show)
     said.append(
         f'Looked at {plural(outcome.objects, "object")}, encoded {outcome.rewritten} '
         f'better: {size(outcome.before)} became {size(outcome.after)}.',
@@ -53,19 +52,3 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         print(*said, sep='\n')
     return 0
-
-
-class _Meter:
-    """Progress as Git shows it, where somebody looks on."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._on = sys.stderr.isatty() and not quiet
-        self._shown = -1
-
-    def show(self, done: int, all_: int) -> None:
-        percent = 100 * done // all_ if all_ else 100
-        if self._on and percent != self._shown:
-            self._shown = percent
-            end = ', done.\n' if done == all_ else '\r'
-            line = f'Encoding objects: {percent:3d}% ({done}/{all_})'
-            print(line, end=end, file=sys.stderr, flush=True)

@@ -3,7 +3,7 @@
 Takes what "git log" takes to choose commits: ranges, --since, --author, --grep, --all,
 --reverse, paths. Of a merge it shows what no parent has. How: merged by which method,
 reverts or picked from which commit, rewritten by a rebase, a cherry-pick or an
-amended commit.
+amended commit. Behind it is what git model evaluate has noted of the version.
 """
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import argparse
 import json
 import math
 import os
-from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -25,10 +24,13 @@ from git_model_driver.cli import html
 from git_model_driver.cli import splitting
 from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import UsageError
-from git_model_driver.evaluation import records
+from git_model_driver.evaluation.records import Noted
+from git_model_driver.evaluation.records import Record
 from git_model_driver.filters.filter import Filter
 from git_model_driver.git import logs
+from git_model_driver.git import terminal
 from git_model_driver.git.ancestry import Commit
+from git_model_driver.git.progress import Meter
 from git_model_driver.git.repository import Repository
 from git_model_driver.history import changes
 from git_model_driver.history.changes import Model
@@ -55,11 +57,34 @@ _FORMATS = (
 )
 
 
-class Step(NamedTuple):
-    """A commit, the models that it changed, and how each came."""
+class Version(NamedTuple):
+    """A model that a commit changed, how it came, what is noted of its quality."""
 
+    model: Model
+    how: How
+    scores: Sequence[Record]
+
+
+class Step(NamedTuple):
     commit: Commit
-    models: Sequence[tuple[Model, How]]
+    models: Sequence[Version]
+
+
+class Comparer(NamedTuple):
+    """What it takes to say how much tensors of these names changed."""
+
+    globs: Sequence[str]
+    filter_: Filter
+    meter: Meter
+
+    def compared(self, model: Model) -> Comparison:
+        """Beside the first parent."""
+        file = model.file
+        old, new = pairs.manifests_of(file.olds[0], file.new, file.path, self.filter_)
+        chosen = Choice(tensors=tuple(self.globs)).has_tensor
+        return comparison.compare(
+            old, new, self.filter_.store, chosen, ranks=False, meter=self.meter,
+        )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,22 +118,16 @@ def _own(word: str) -> str | None:
 
 def run(args: argparse.Namespace) -> int:
     _check(args.gits)
-    chosen = Choice(tensors=tuple(args.tensor)).has_tensor if args.tensor else None
-    with Filter() as filter_, Versions() as versions:
+    with Filter() as filter_, Versions() as versions, (
+        Meter('Looking at commits')
+    ) as meter:
         gits = _limited(args.gits, filter_.repository)
         if args.html:       # parents that are shown, and below their children
             gits = ['--parents', '--topo-order', *filter('--reverse'.__ne__, gits)]
-        merges = bool(args.html)
-        with closing(_steps(gits, chosen, versions, merges)) as steps:
-            if args.html:
-                _html(args, steps, filter_)
-                return 0
-            some = islice(steps, args.max_count)
-            if args.json:
-                documents = [_document(step) for step in some]
-                print(json.dumps({'version': 1, 'commits': documents}, indent=2))
-                return 0
-            _print(args, some, filter_)
+        comparer = Comparer(args.tensor, filter_, meter.pulse())
+        show = _html if args.html else _json if args.json else _print
+        with closing(_steps(args, gits, versions, meter)) as steps:
+            show(args, steps, comparer, meter)
     return 0
 
 
@@ -133,77 +152,81 @@ def _limited(arguments: Sequence[str], repository: Repository) -> list[str]:
 
 
 def _steps(
-    arguments: Sequence[str], chosen: Callable[[str], bool] | None, versions: Versions,
-    merges: bool = False,
+    args: argparse.Namespace, gits: Sequence[str], versions: Versions, meter: Meter,
 ) -> Generator[Step, None, None]:
-    """Commits that changed models; with ``merges`` those of which nothing is new, too.
-    """
-    reasons = Reasons()
-    with closing(logs.log(arguments)) as logged:
+    """Commits that changed models; of a page merges, too, of which nothing is new."""
+    chosen = Choice(tensors=tuple(args.tensor)).has_tensor if args.tensor else None
+    reasons, noted = Reasons(), Noted(versions.blobs)
+    with closing(logs.log(gits)) as logged:
         for each in logged:
+            meter.add()
             found = [
-                (model, reasons.of(each.commit, model.file.path))
+                Version(model, reasons.of(each.commit, model.file.path),
+                        noted.of(model.file.new))
                 for model in changes.models(each, versions, chosen)
             ]
-            if found or (merges and len(each.commit.parents) > 1):
+            if found or (args.html and len(each.commit.parents) > 1):
                 yield Step(each.commit, found)
 
 
-def _print(args: argparse.Namespace, steps: Iterator[Step], filter_: Filter) -> None:
-    limit = None if args.tensor else _NAMES
+def _print(
+    args: argparse.Namespace, steps: Iterator[Step], comparer: Comparer, meter: Meter,
+) -> None:
     with faces.paged(args, 'log') as face:
-        for number, step in enumerate(steps):
+        for number, step in enumerate(islice(steps, args.max_count)):
+            # Lines of a step come when all of them are known.
+            found = [line for each in step.models
+                     for line in _lines(args, each, face, comparer)]
+            if terminal.is_terminal():
+                meter.stop()
             if args.oneline:
                 print(history.oneline(step.commit, face))
             else:
                 print(*[''] * bool(number), *history.heading(step.commit, face),
                       sep='\n')
-            for model, how in step.models:
-                for line in _lines(args, model, how, limit, face, filter_):
-                    print(line)
+            for line in found:
+                print(line)
 
 
 def _lines(
-    args: argparse.Namespace, model: Model, how: How, limit: int | None, face: Face,
-    filter_: Filter,
+    args: argparse.Namespace, each: Version, face: Face, comparer: Comparer,
 ) -> Iterator[str]:
-    yield history.model(model, how, face)
+    yield history.model(each.model, each.how, face, each.scores)
     if args.patch:
-        compared = _compared(model, args.tensor, filter_)
-        yield from history.patch(compared, face)
+        yield from history.patch(comparer.compared(each.model), face)
     elif not args.oneline:
-        yield from history.tensors(model, limit, face)
-
-
-def _compared(model: Model, globs: Sequence[str], filter_: Filter) -> Comparison:
-    old, new = pairs.manifests_of(model.file.olds[0], model.file.new, model.file.path,
-                                  filter_)
-    chosen = Choice(tensors=tuple(globs)).has_tensor
-    return comparison.compare(old, new, filter_.store, chosen, ranks=False)
+        limit = None if args.tensor else _NAMES
+        yield from history.tensors(each.model, limit, face)
 
 
 def _html(
-    args: argparse.Namespace, steps: Iterator[Step], filter_: Filter,
+    args: argparse.Namespace, steps: Iterator[Step], comparer: Comparer, meter: Meter,
 ) -> None:
     wanted = _VERSIONS if args.max_count is None else args.max_count
     some = [
         page.Step(step.commit, [
-            _version(model, how, args.tensor, filter_) for model, how in step.models
+            page.Version(each.model, each.how, _norm(each.model, comparer), each.scores)
+            for each in step.models
         ]) for step in islice(steps, wanted)
     ]
+    meter.stop()
     html.write(args.html, page.lines(some, next(steps, None) is not None))
 
 
-def _version(
-    model: Model, how: How, globs: Sequence[str], filter_: Filter,
-) -> page.Version:
+def _norm(model: Model, comparer: Comparer) -> float | None:
+    """Of the change, over all elements; None where there are no numbers."""
     sums = [
-        each.change.sums for each in _compared(model, globs, filter_).tensors
-        if each.change
+        each.change.sums for each in comparer.compared(model).tensors if each.change
     ]
-    norm = math.sqrt(math.fsum(each.delta for each in sums)) if sums else None
-    scores = records.of(model.file.new) if model.file.new else []
-    return page.Version(model, how, norm, scores)
+    return math.sqrt(math.fsum(each.delta for each in sums)) if sums else None
+
+
+def _json(
+    args: argparse.Namespace, steps: Iterator[Step], comparer: Comparer, meter: Meter,
+) -> None:
+    documents = [_document(step) for step in islice(steps, args.max_count)]
+    meter.stop()
+    print(json.dumps({'version': 1, 'commits': documents}, indent=2))
 
 
 def _document(step: Step) -> dict[str, Any]:
@@ -212,15 +235,17 @@ def _document(step: Step) -> dict[str, Any]:
         'commit': commit.oid, 'parents': list(commit.parents),
         'author': {'name': commit.author, 'email': commit.email},
         'date': commit.written, 'subject': commit.subject,
-        'models': [
-            {
-                'path': model.file.path, 'old_path': model.file.old_path,
-                'blob': model.file.new, 'tensor_count': model.total,
-                'how': history.document(how),
-                'tensors': [
-                    {'status': letter, 'name': name or None}
-                    for letter, name in model.tensors
-                ],
-            } for model, how in step.models
+        'models': [_described(*each) for each in step.models],
+    }
+
+
+def _described(model: Model, how: How, scores: Sequence[Record]) -> dict[str, Any]:
+    return {
+        'path': model.file.path, 'old_path': model.file.old_path,
+        'blob': model.file.new, 'tensor_count': model.total,
+        'how': history.document(how),
+        'evaluations': [record._asdict() for record in scores],
+        'tensors': [
+            {'status': letter, 'name': name or None} for letter, name in model.tensors
         ],
     }

@@ -28,6 +28,7 @@ from git_model_driver.core import words
 from git_model_driver.core.errors import UsageError
 from git_model_driver.filters import process
 from git_model_driver.git import hooks
+from git_model_driver.git import progress
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git.repository import Repository
@@ -80,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
         rows = census.census(options)
         print(_document(rows) if args.json else '\n'.join(_table(rows)))
         return 0
-    outcome = migrate.migrate(repository, store_of(repository), options, _Meter().show)
+    outcome = migrate.migrate(
+        repository, store_of(repository), options, progress.stages(),
+    )
     if not outcome.changes:
         print(f'Nothing to {args.mode} in {plural(outcome.total, "commit")}.')
         return 0
@@ -166,19 +169,3 @@ def _document(rows: list[Row]) -> str:
          'manifests': row.manifests._asdict()} for row in rows
     ]
     return json.dumps({'version': 1, 'patterns': listed}, indent=2)
-
-
-class _Meter:
-    """Progress as Git shows it, where somebody looks on."""
-
-    def __init__(self) -> None:
-        self._on = sys.stderr.isatty()
-        self._shown = ('', -1)
-
-    def show(self, what: str, done: int, all_: int) -> None:
-        percent = 100 * done // all_ if all_ else 100
-        if self._on and (what, percent) != self._shown:
-            self._shown = what, percent
-            end = ', done.\n' if done == all_ else '\r'
-            print(f'{what}: {percent:3d}% ({done}/{all_})', end=end,
-                  file=sys.stderr, flush=True)

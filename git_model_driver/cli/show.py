@@ -25,6 +25,7 @@ from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import Entry
 from git_model_driver.filters import statistics
 from git_model_driver.filters.statistics import Statistics
+from git_model_driver.git.progress import Progress
 from git_model_driver.looking import model as models
 from git_model_driver.looking.model import Model
 from git_model_driver.render import changes
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
         )
     found: Found = {}
     if args.stats or args.sort == 'norm':
-        found = model.statistics(entries)
+        with Progress('Reading tensors') as meter:
+            found = model.statistics(entries, meter)
     if args.sort:
         order = _SORTS[args.sort]
         entries.sort(key=lambda entry: order(entry, found.get(entry.name)))

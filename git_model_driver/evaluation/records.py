@@ -6,16 +6,18 @@ shown, and nothing is decided by them.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 from typing import NamedTuple
 
 from git_model_driver.evaluation.runner import Report
 from git_model_driver.git import notes
+from git_model_driver.git.catfile import CatFile
 
 _VERSION = 1
 _DIGITS = 12
+_TOO_LARGE = 1e150      # squares overflow
 
 
 class Record(NamedTuple):
@@ -59,8 +61,26 @@ def _line(report: Report, oid: str, folds: tuple[float, ...]) -> str:
 
 def of(oid: str) -> list[Record]:
     """What is noted on a model; lines that make no sense are left out."""
-    found = (_parsed(line) for line in notes.read(notes.EVALUATIONS, oid))
-    return [record for record in found if record is not None]
+    return _records(notes.read(notes.EVALUATIONS, oid))
+
+
+class Noted:
+    """The same of many models: the notes are listed once, when first asked."""
+
+    def __init__(self, blobs: CatFile) -> None:
+        self._blobs = blobs
+        self._notes: Mapping[str, str] | None = None
+
+    def of(self, oid: str | None) -> list[Record]:
+        if self._notes is None:
+            self._notes = notes.listed(notes.EVALUATIONS)
+        note = self._notes.get(oid or '')
+        text = self._blobs.blob(note) if note else None
+        return _records((text or b'').decode('utf-8', 'replace').splitlines())
+
+
+def _records(lines: Iterable[str]) -> list[Record]:
+    return [record for record in map(_parsed, lines) if record is not None]
 
 
 def _parsed(line: str) -> Record | None:
@@ -79,5 +99,6 @@ def _parsed(line: str) -> Record | None:
 
 def _is_sound(record: Record, data: Mapping[str, Any]) -> bool:
     numbers = [score for each in record.scores.values() for score in each]
-    return data['version'] == _VERSION and all(map(isfinite, numbers)) and (
+    is_sound = all(abs(number) < _TOO_LARGE for number in numbers)
+    return data['version'] == _VERSION and is_sound and (
         bool(record.scores.get(record.metric)))

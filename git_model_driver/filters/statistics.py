@@ -17,6 +17,8 @@ from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import Entry
 from git_model_driver.formats import values
+from git_model_driver.git.progress import NOBODY
+from git_model_driver.git.progress import Meter
 from git_model_driver.store.cache import Cache
 from git_model_driver.store.readable import Readable
 
@@ -120,11 +122,12 @@ Tell = Callable[[Entry, CorruptObject], None]
 
 def of_all(
     entries: Sequence[Entry], store: Readable, cache: Cache,
-    tell: Tell = lambda entry, error: None,
+    tell: Tell = lambda entry, error: None, meter: Meter = NOBODY,
 ) -> dict[str, Statistics | None]:
     """Statistics by tensor name; None where there are none or no bytes here.
 
-    ``tell`` is given those that are damaged.
+    ``tell`` is given those that are damaged, ``meter`` the bytes that are to be read
+    and are.
     """
     known: dict[str, Statistics | None] = {}
     unknown = []
@@ -137,7 +140,7 @@ def of_all(
             )
         elif is_numeric(entry):
             unknown.append(entry)
-    computed = list(_compute_all(unknown, store, tell))
+    computed = list(_compute_all(unknown, store, tell, meter))
     cache.put({
         _key(entry): tuple(map(float, result))
         for entry, result in zip(unknown, computed) if result is not None
@@ -157,22 +160,32 @@ def _key(entry: Entry) -> str:
 
 
 def _compute_all(
-    entries: Sequence[Entry], store: Readable, tell: Tell,
+    entries: Sequence[Entry], store: Readable, tell: Tell, meter: Meter,
 ) -> Iterator[Statistics | None]:
     def one(entry: Entry) -> Statistics | None:
         try:
             with store.open(entry.oid) as file:
-                return compute(entry, file.chunks())
+                return compute(entry, _counted(file.chunks(), meter))
         except CorruptObject as e:
             tell(entry, e)
         except (MissingObject, FormatError):
             pass
         return None
 
-    if sum(entry.nbytes for entry in entries) < _PARALLEL_FROM:
+    nbytes = sum(entry.nbytes for entry in entries)
+    meter.expect(nbytes)
+    if nbytes < _PARALLEL_FROM:
         yield from map(one, entries)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
         yield from pool.map(one, entries)
+
+
+def _counted(
+    chunks: Iterable[memoryview], meter: Meter,
+) -> Iterator[memoryview]:
+    for chunk in chunks:
+        yield chunk
+        meter.add(len(chunk))

@@ -28,6 +28,13 @@ def read(ref: str, oid: str) -> list[str]:
     return [line for line in lines if line.strip()]
 
 
+def listed(ref: str) -> dict[str, str]:
+    """The blobs of all notes, by what they are on."""
+    done = run.attempt('notes', f'--ref={ref}', 'list')
+    pairs = (line.split() for line in done.out.decode().splitlines())
+    return {about: note for note, about in pairs} if done.code == 0 else {}
+
+
 def add(ref: str, lines: dict[str, list[str]]) -> None:
     """Add lines to the notes of objects, each line once. Raises GitError.
 

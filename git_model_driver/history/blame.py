@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from git_model_driver.git import ancestry
 from git_model_driver.git.ancestry import Node
+from git_model_driver.git.progress import NOBODY
+from git_model_driver.git.progress import Meter
 from git_model_driver.history.parts import Versions
 
 
@@ -32,15 +34,17 @@ class _Step(NamedTuple):
 
 def origins(
     lines: Mapping[str, bytes], revision: str, path: str, versions: Versions,
+    meter: Meter = NOBODY,
 ) -> dict[str, Origin]:
     """Where each tensor comes from.
 
     ``lines`` are those of the version at ``revision`` (parts.named), all or some.
+    ``meter`` is told how many have been found.
     """
     found: dict[str, Origin] = {}
     steps = [_Step(revision, path, frozenset(lines))]
     while steps:
-        walk = _Walk(steps.pop(), lines, versions)
+        walk = _Walk(steps.pop(), lines, versions, meter)
         found.update(walk.found)
         steps += walk.beyond
     return found
@@ -51,10 +55,12 @@ class _Walk:
 
     def __init__(
         self, step: _Step, lines: Mapping[str, bytes], versions: Versions,
+        meter: Meter,
     ) -> None:
         self._path = step.path
         self._lines = lines
         self._versions = versions
+        self._meter = meter
         self.found: dict[str, Origin] = {}
         self.beyond: list[_Step] = []
         nodes = ancestry.of_path(step.revision, step.path)
@@ -80,6 +86,7 @@ class _Walk:
             names -= kept
         if not any(self._blobs[parent] for parent in node.parents):
             names -= self._renamed(node, names)
+        self._meter.add(len(names))
         self.found.update(dict.fromkeys(names, Origin(node.commit, self._path)))
 
     def _kept(self, names: Collection[str], blob: str | None) -> set[str]:

@@ -24,14 +24,14 @@ class Versions:
     """The lines of manifests by the oids of their blobs; a context manager."""
 
     def __init__(self) -> None:
-        self._blobs = CatFile()
+        self.blobs = CatFile()
         self._known: dict[str, Lines] = {}
 
     def __enter__(self) -> Versions:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._blobs.__exit__(*exc)
+        self.blobs.__exit__(*exc)
 
     def lines(self, blob: str | None) -> Lines:
         """As ``lines_of``; nothing for None."""
@@ -44,9 +44,9 @@ class Versions:
         return self._known[blob]
 
     def _read(self, blob: str) -> bytes:
-        if self._blobs.size(blob) > _LARGEST:
+        if self.blobs.size(blob) > _LARGEST:
             return b''
-        return self._blobs.blob(blob) or b''
+        return self.blobs.blob(blob) or b''
 
 
 def lines_of(data: bytes) -> Lines:

@@ -14,6 +14,8 @@ from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.errors import ObjectError
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
+from git_model_driver.git.progress import NOBODY
+from git_model_driver.git.progress import Meter
 from git_model_driver.looking import change as changes
 from git_model_driver.looking.change import Change
 from git_model_driver.store.readable import Readable
@@ -72,16 +74,28 @@ Chosen = Callable[[str], bool]
 
 def compare(
     old: Manifest, new: Manifest, store: Readable, chosen: Chosen = lambda name: True,
-    numbers: bool = True, ranks: bool = True,
+    numbers: bool = True, ranks: bool = True, meter: Meter = NOBODY,
 ) -> Comparison:
     """What differs of the tensors that are ``chosen`` by name; only those are read.
 
-    Without ``numbers`` no tensor is read at all; ``ranks`` take longest.
+    Without ``numbers`` no tensor is read at all; ``ranks`` take longest. ``meter``
+    is told the bytes as they are read, of ``to_read`` in all.
     """
     found = [each for each in _pairs(old, new) if chosen(each.name)]
     if numbers:
-        found = list(_measured(found, store, ranks))
+        found = list(_measured(found, store, ranks, meter))
     return Comparison(old, new, found, list(_lines(old, new)))
+
+
+def to_read(
+    old: Manifest, new: Manifest, chosen: Chosen = lambda name: True,
+) -> int:
+    """How many bytes a comparison of values reads."""
+    return sum(
+        entry.nbytes for each in _pairs(old, new)
+        if chosen(each.name) and _has_numbers(each)
+        for entry in (each.old, each.new) if entry
+    )
 
 
 def _pairs(old: Manifest, new: Manifest) -> Iterator[TensorChange]:
@@ -116,7 +130,7 @@ def _renamed(gone: dict[str, Entry], came: dict[str, Entry]) -> dict[str, Entry]
 
 
 def _measured(
-    found: Sequence[TensorChange], store: Readable, ranks: bool,
+    found: Sequence[TensorChange], store: Readable, ranks: bool, meter: Meter,
 ) -> Iterator[TensorChange]:
     wanted = [each for each in found if _has_numbers(each)]
     store.gather({
@@ -124,12 +138,12 @@ def _measured(
     })
     nbytes = sum(each.new.nbytes for each in wanted if each.new)
     if nbytes < _PARALLEL_FROM:
-        yield from (_measure(each, store, ranks) for each in found)
+        yield from (_measure(each, store, ranks, meter) for each in found)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        yield from pool.map(lambda each: _measure(each, store, ranks), found)
+        yield from pool.map(lambda each: _measure(each, store, ranks, meter), found)
 
 
 def _has_numbers(each: TensorChange) -> bool:
@@ -139,13 +153,17 @@ def _has_numbers(each: TensorChange) -> bool:
     )
 
 
-def _measure(each: TensorChange, store: Readable, ranks: bool) -> TensorChange:
+def _measure(
+    each: TensorChange, store: Readable, ranks: bool, meter: Meter,
+) -> TensorChange:
     if not _has_numbers(each):
         return each
 
     def read(entry: Entry) -> Iterator[memoryview]:
         with store.open(entry.oid) as file:
-            yield from file.chunks()
+            for chunk in file.chunks():
+                yield chunk
+                meter.add(len(chunk))
 
     assert each.old and each.new
     try:

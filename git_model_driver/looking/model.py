@@ -24,6 +24,8 @@ from git_model_driver.filters.smudge import Assembly
 from git_model_driver.filters.statistics import Statistics
 from git_model_driver.formats import values
 from git_model_driver.git import run
+from git_model_driver.git.progress import NOBODY
+from git_model_driver.git.progress import Meter
 from git_model_driver.looking import comparison
 from git_model_driver.looking.comparison import Comparison
 from git_model_driver.looking.inplace import ModelFile
@@ -91,15 +93,15 @@ class Model(Mapping[str, Any]):
         return [n for n, e in self.manifest.tensors.items() if e.oid in gone]
 
     def statistics(
-        self, entries: Sequence[Entry] | None = None,
+        self, entries: Sequence[Entry] | None = None, meter: Meter = NOBODY,
     ) -> Mapping[str, Statistics | None]:
         """Of each tensor, remembered from one time to the next; None for what is not
-        here, or holds no real numbers.
+        here, or holds no real numbers. ``meter`` is told how many bytes are read.
         """
         self.store.gather(e.oid for e in entries or self.manifest.tensors.values())
         cache = Cache(self.store.root / 'statistics.sqlite')
         wanted = list(self.manifest.tensors.values()) if entries is None else entries
-        return statistics.of_all(wanted, self.store, cache)
+        return statistics.of_all(wanted, self.store, cache, meter=meter)
 
     def diff(self, other: Model) -> Comparison:
         """What differs in ``other``, this one being the old one."""

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from git_model_driver.core import words
+from git_model_driver.evaluation import statistics
+from git_model_driver.evaluation.records import Record
 from git_model_driver.git.ancestry import Commit
 from git_model_driver.history import changes as kinds
 from git_model_driver.history import how as hows
@@ -61,12 +64,25 @@ def oneline(commit: Commit, face: Face) -> str:
     return f'{short} {words.printable(commit.subject)}'
 
 
-def model(found: Model, came: How, face: Face) -> str:
-    """``  m.safetensors   3 of 291 tensors changed   merged by linear``."""
+def model(
+    found: Model, came: How, face: Face, scores: Sequence[Record] = (),
+) -> str:
+    """``  m.safetensors   3 of 291 tensors changed   merged by linear``, and scores."""
     old, new = (words.printable(p) for p in (found.file.old_path, found.file.path))
     path = new if old == new else f'{old} => {new}'
     parts = [face.paint(path, 'diff.meta'), counts(found), how(came)]
+    parts.append(', '.join(map(score, scores)))
     return '  ' + '   '.join(filter(None, parts))
+
+
+def score(record: Record) -> str:
+    """``0.9125 sd 0.0031 accuracy (5, my-evaluator)``: mean, sd of so many folds."""
+    found = record.scores[record.metric]
+    said = f'{statistics.mean(found):.4g}'
+    if len(found) > 1:
+        said += f' sd {statistics.deviation(found):.2g}'
+    name, evaluator = words.printable(record.metric), words.printable(record.evaluator)
+    return f'{said} {name} ({len(found)}, {evaluator})'
 
 
 def counts(found: Model) -> str:

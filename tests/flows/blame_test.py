@@ -4,8 +4,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.testing import expected
@@ -14,6 +16,7 @@ from tests.testing import terminal
 from tests.testing.repository import Repo
 
 OLD, NEW = 'm.safetensors', 'new "name" \u202e.safetensors'
+SCHEMA = Path(__file__).parents[2] / 'docs/blame.schema.json'
 BASE: dict[str, Any] = {
     'a': [1.0], 'emb': [1.0], 'layers.0.b': [1.0], 'layers.0.w': [1.0],
     'layers.1.w': [1.0],
@@ -102,10 +105,12 @@ def _hows(repo: Repo) -> dict[str, str]:
     said = {}
     for tensor in found:
         how = tensor['how']
-        weights = ' '.join(f'{weight:g}' for weight in how['weights'] or ())
-        text = f'{how["kind"]} by {" or ".join(how["methods"])}' if how['methods'] else (
-            how['kind'].replace('committed', ''))
-        said[tensor['name']] = f'{text} ({weights})' if weights else text
+        words = [how['kind'].replace('committed', '')]
+        if how['methods']:
+            words.append(f'by {" or ".join(how["methods"])}')
+        if how['weights']:
+            words.append(f'({" ".join(f"{weight:g}" for weight in how["weights"])})')
+        said[tensor['name']] = ' '.join(words)
     return said
 
 
@@ -163,6 +168,10 @@ def test_what_is_not_committed_is_said(told: Repo) -> None:
 
 
 def test_a_document_has_all_of_it(told: Repo) -> None:
+    told.save(NEW, **{**told.load(NEW), 'z': [1.0]})
+    whole = json.loads(blamed(told, '--json', NEW))
+    jsonschema.validate(whole, json.loads(SCHEMA.read_text()))
+    assert whole['tensors'][-1] == {'name': 'z', 'group': '', 'commit': None}
     document = json.loads(blamed(told, '--json', NEW, 'a'))
     tensor, = document.pop('tensors')
     merge = commits(told)["Merge branch 'topic'"]

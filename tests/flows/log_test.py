@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.flows.blame_test import NEW
@@ -15,6 +17,7 @@ from tests.testing import terminal
 from tests.testing.repository import Repo
 
 SHOWN = 'new "name" \\u202e.safetensors'
+SCHEMA = Path(__file__).parents[2] / 'docs/log.schema.json'
 MERGE, REVERT = "Merge branch 'topic'", 'Revert "retuned"'
 
 
@@ -102,6 +105,38 @@ def test_a_document_has_all_of_it(told: Repo) -> None:
         OLD, 5, [{'status': 'M', 'name': 'a'}],
     )
     assert model['how']['methods'] == ['linear']
+
+
+def note(repo: Repo, blob: str, *lines: str) -> None:
+    repo.git('notes', '--ref=model-eval', 'add', '-f', '-F', '-', blob,
+             input='\n'.join(lines).encode())
+
+
+RECORD = {
+    'version': 1, 'evaluator': 'mine\u202e', 'evaluator_id': '0a', 'metric': 'acc "x"',
+    'direction': 'max', 'folds': 3, 'repeats': 1, 'seed': 0,
+    'scores': {'acc "x"': [0.5, 0.75, 1.0], 'loss': [1.0]},
+}
+
+
+def test_what_evaluators_said_stands_behind_each_version(told: Repo) -> None:
+    one = {**RECORD, 'evaluator': 'b', 'scores': {'acc "x"': [0.25]}}
+    large = {**RECORD, 'scores': {'acc "x"': [1e300, -1e300]}}
+    note(told, f'HEAD:{NEW}', *map(json.dumps, (RECORD, one, large)), 'no json')
+    assert logged(told, '--oneline').splitlines()[1:4:2] == [
+        f'  {SHOWN}   1 of 5 tensors changed   rewritten   0.75 sd 0.25 acc "x" '
+        '(3, mine\\u202e), 0.25 acc "x" (1, b)',
+        f'  {SHOWN}   1 of 5 tensors changed   reverts {commits(told)["retuned"][:8]}',
+    ]
+    document = json.loads(logged(told, '--json'))
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    first, second, *_ = (c['models'][0]['evaluations'] for c in document['commits'])
+    del one['version']
+    assert first == [{k: v for k, v in RECORD.items() if k != 'version'}, one]
+    assert second == []
+    assert {c['models'][0]['how']['kind'] for c in document['commits']} == {
+        'committed', 'merged', 'rewritten', 'reverted',
+    }
 
 
 def test_many_names_are_cut_short_unless_asked_for(repo: Repo) -> None:

@@ -16,6 +16,7 @@ import pytest
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import of_bytes
+from git_model_driver.git.progress import Progress
 from git_model_driver.store.batch import Item
 from git_model_driver.store.codec.form import FLOAT
 from git_model_driver.store.codec.form import Form
@@ -30,7 +31,6 @@ from git_model_driver.transfer.depot.place import Place
 from git_model_driver.transfer.depot.shelves import Shelves
 from git_model_driver.transfer.depot.storage import Storage
 from git_model_driver.transfer.depot.taking import Taking
-from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.sealing import Plain
 from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import Sealed

@@ -14,6 +14,7 @@ from functools import cached_property
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
+from git_model_driver.git.progress import Progress
 from git_model_driver.git.repository import Repository
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import workers
@@ -25,7 +26,6 @@ from git_model_driver.transfer.depot.taking import Damaged
 from git_model_driver.transfer.depot.taking import Taking
 from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.needed import needed
-from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
 from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import said_of

@@ -5,10 +5,10 @@ import hashlib
 import os
 from pathlib import Path
 
+from git_model_driver.git.progress import Progress
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import write_all
 from git_model_driver.transfer.depot.place import Place
-from git_model_driver.transfer.progress import Progress
 
 _BLOCK = 4 << 20            # bytes in a question
 _RESUMED_FROM = 8 << 20     # what is smaller is soon there again

@@ -10,13 +10,13 @@ from contextlib import closing
 from pathlib import Path
 
 from git_model_driver.core.oid import Oid
+from git_model_driver.git.progress import Progress
 from git_model_driver.store.encoder import DEEPEST
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.shelves import Shelves
 from git_model_driver.transfer.gitrefs.outgoing import Outgoing
 from git_model_driver.transfer.gitrefs.outgoing import outgoing
-from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.sealing import object_
 
 _PIECE = 1 << 20

@@ -11,6 +11,7 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.oid import Oid
+from git_model_driver.git.progress import Progress
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.objectfile import ObjectFile
@@ -19,7 +20,6 @@ from git_model_driver.store.places import Places
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.partial import Partial
 from git_model_driver.transfer.depot.shelves import Shelves
-from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.sealing import object_
 from git_model_driver.transfer.sealing import open_file
 

@@ -15,13 +15,13 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
 from git_model_driver.git.objects import Objects
 from git_model_driver.git.packstream import PackStream
+from git_model_driver.git.progress import Progress
 from git_model_driver.store.disk import write_all
 from git_model_driver.store.objectfile import DEEPEST
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.gitrefs.batches import part_sizes
-from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import object_
 from git_model_driver.transfer.sealing import open_file

@@ -16,14 +16,15 @@ from pathlib import Path
 from git_model_driver.core.errors import GitError
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
+from git_model_driver.git import progress
 from git_model_driver.git import transport
 from git_model_driver.git import uploadpack
+from git_model_driver.git.progress import Progress
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Refused
 from git_model_driver.git.uploadpack import Unsupported
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import progress
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs import incoming
 from git_model_driver.transfer.gitrefs import outgoing
@@ -34,7 +35,6 @@ from git_model_driver.transfer.gitrefs.outgoing import Outgoing
 from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.needed import beyond
 from git_model_driver.transfer.needed import needed
-from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
 from git_model_driver.transfer.sealing import Plain
 from git_model_driver.transfer.sealing import Seal

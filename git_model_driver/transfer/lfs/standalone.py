@@ -23,6 +23,7 @@ from git_model_driver.core.oid import from_digest
 from git_model_driver.core.oid import hex_of
 from git_model_driver.git import lfs
 from git_model_driver.git import repository as repositories
+from git_model_driver.git.progress import Progress
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import write_all
@@ -32,7 +33,6 @@ from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
 from git_model_driver.store.readable import Opened
 from git_model_driver.transfer import workers
-from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
 
 

@@ -14,6 +14,7 @@ from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
+from git_model_driver.git.progress import Progress
 from git_model_driver.store import memory
 from git_model_driver.store.incoming import Incoming
 from git_model_driver.store.incoming import incoming
@@ -28,7 +29,6 @@ from git_model_driver.transfer.lfs.api import Server
 from git_model_driver.transfer.lfs.api import in_groups
 from git_model_driver.transfer.lfs.web import Refused
 from git_model_driver.transfer.lfs.web import Request
-from git_model_driver.transfer.progress import Progress
 from git_model_driver.transfer.remotestore import source_of
 
 _RANGE = re.compile(r'bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)')
