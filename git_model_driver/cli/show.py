@@ -92,8 +92,9 @@ def run(args: argparse.Namespace) -> int:
 def _told_lost(entries: Sequence[Entry], found: Found, model: Model) -> int:
     """Say whose bytes could not be had; the exit code."""
     lost = [
-        entry.name for entry in entries if entry.nbytes and statistics.is_numeric(entry)
-        and entry.name in found and found[entry.name] is None
+        entry.name for entry in entries
+        if entry.name in found and found[entry.name] is None
+        and entry.nbytes and statistics.is_numeric(entry)
     ]
     if not lost:
         return 0

@@ -25,6 +25,5 @@ def run(args: argparse.Namespace) -> int:
         lines = face.lines(found)
     else:
         lines = face.conflicted(found)
-    for line in lines:
-        print(line)
+    sys.stdout.writelines(f'{line}\n' for line in lines)
     return 0

@@ -11,9 +11,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from git_model_driver.core.errors import FormatError
+
+_FEW = 1 << 10      # shapes that are remembered: a model has thousands of the same
 
 # In safetensors' own order: its writer sorts tensors by it, last first.
 SAFETENSORS = (
@@ -105,6 +108,7 @@ def format_shape(shape: Sequence[int]) -> str:
     return 'x'.join(map(str, shape)) if shape else 'scalar'
 
 
+@lru_cache(_FEW)
 def parse_shape(text: str) -> tuple[int, ...]:
     """Inverse of format_shape. Raises ValueError for anything it does not print."""
     if text == 'scalar':

@@ -204,6 +204,8 @@ class _Reader:
         self.chunks: list[Blob] = []
 
     def take(self, line: list[str]) -> None:
+        if line[0] == 'tensor':
+            return self.take_tensor(line[1:])
         take = getattr(self, f'take_{line[0]}', None)
         if take is None:
             raise ValueError(f"unknown word '{line[0][:40]}'")
@@ -266,9 +268,11 @@ def parse_entry(line: list[str]) -> Entry:
         dimensions = dtypes.parse_shape(shape)
     except ValueError:
         raise ValueError(f"'{shape[:80]}' is no shape") from None
-    extra = tuple(sorted(map(_key_value, line[4:])))
-    if len(dict(extra)) != len(extra):
-        raise ValueError('a key is given twice')
+    extra: tuple[tuple[str, str], ...] = ()
+    if len(line) > 4:
+        extra = tuple(sorted(map(_key_value, line[4:])))
+        if len(dict(extra)) != len(extra):
+            raise ValueError('a key is given twice')
     entry = Entry(words.decode(name), dtype, dimensions, Oid(oid), extra)
     _ = entry.nbytes    # dtype and shape must make sense together
     return entry

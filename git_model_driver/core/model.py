@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -10,6 +11,9 @@ from git_model_driver.core import dtype as dtypes
 from git_model_driver.core.oid import Oid
 
 KNOWN_KEYS = frozenset({'bytes', 'encoding', 'endian', 'order', 'start', 'strides'})
+
+
+_length = lru_cache(1 << 10)(dtypes.byte_length)
 
 
 class Entry(NamedTuple):
@@ -29,10 +33,10 @@ class Entry(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Length of the extent in bytes."""
-        encoded = dict(self.extra).get('bytes', '')
+        encoded = dict(self.extra).get('bytes', '') if self.extra else ''
         if encoded.isdecimal() and len(encoded) < 20:
             return int(encoded)
-        return dtypes.byte_length(self.dtype, self.shape)
+        return _length(self.dtype, self.shape)
 
     @property
     def known(self) -> Entry:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Union
 
 _BARE = re.compile(r'[!#-~][!-~]*')
 _ESCAPED = re.compile(
@@ -22,7 +23,7 @@ _PLAIN = re.compile(r'[\w@%+=:,./-]+')
 _DIGITS = re.compile('([0-9]+)')
 _GROUP = re.compile(r'(?:.*?[./])??[0-9]+(?=[./]|$)', re.DOTALL)
 
-NaturalKey = tuple[tuple[tuple[int, str], ...], str]
+NaturalKey = tuple[list[Union[int, str]], str]
 
 
 def quote(text: str) -> str:
@@ -67,13 +68,13 @@ def shell(text: str) -> str:
 
 def natural_key(name: str) -> NaturalKey:
     """Sort key in which runs of ASCII digits compare as numbers: 2 before 10."""
-    parts = _DIGITS.split(name)
-    key = []
-    for i, part in enumerate(parts):
+    first, *rest = _DIGITS.split(name)
+    key: list[int | str] = [first]
+    for digits, text in zip(rest[::2], rest[1::2]):
         # Compared by length and then as text: no int(), which has a limit.
-        digits = part.lstrip('0') if i % 2 else part
-        key.append((len(digits) if i % 2 else 0, digits))
-    return tuple(key), name
+        digits = digits.lstrip('0')
+        key += len(digits), digits, text
+    return key, name
 
 
 def group(name: str) -> str:

@@ -131,8 +131,10 @@ def of_all(
     """
     known: dict[str, Statistics | None] = {}
     unknown = []
-    for entry in entries:
-        found = cache.get(_key(entry))
+    keys = [_key(entry) for entry in entries]
+    remembered = cache.get_all(keys)
+    for entry, key in zip(entries, keys):
+        found = remembered.get(key)
         if found is not None:
             mean, std, low, high, norm, nan, inf, zeros = found
             known[entry.name] = Statistics(
