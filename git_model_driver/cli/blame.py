@@ -97,14 +97,15 @@ def _subject(args: argparse.Namespace, filter_: Filter) -> Subject:
     revision, colon, path = args.path.partition(':')
     commit = ancestry.resolve(revision) if colon else None
     if commit is None:
-        path = args.path
+        colon, path = '', args.path
         commit = ancestry.resolve(last) if last and '*' not in last else None
         if commit is None:
             globs += [last] * bool(last)
         here = commit is None
     else:
         here, globs = False, args.globs
-    if filter_.repository.top is not None and not colon:
+    is_from_here = not colon or path.startswith(('./', '../'))
+    if filter_.repository.top is not None and is_from_here:
         path = worktree.from_top(path, filter_.repository)
     head = commit or ancestry.resolve('HEAD')
     if head is None:

@@ -5,6 +5,9 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from git_model_driver.core import words
+from git_model_driver.core.errors import GitError
+from git_model_driver.core.errors import UsageError
 from git_model_driver.git import run
 
 UNMERGED = 'U'
@@ -23,11 +26,19 @@ class Pair(NamedTuple):
 
 
 def pairs(arguments: Sequence[str]) -> list[Pair]:
-    """Raises GitError with git's own words; the order is git's."""
-    records = run.zsplit(
-        '-c', 'diff.relative=false', 'diff', '--raw', '-z', '--no-abbrev',
-        '--no-ext-diff', '--no-color', '-M', '--ignore-submodules', *arguments,
-    )
+    """Raises GitError with git's own words, UsageError; the order is git's."""
+    try:
+        records = run.zsplit(
+            '-c', 'diff.relative=false', 'diff', '--raw', '-z', '--no-abbrev',
+            '--no-ext-diff', '--no-color', '-M', '--ignore-submodules', *arguments,
+        )
+    except GitError as e:
+        if not e.message.startswith('usage: '):
+            raise
+        raise UsageError(        # without its hundred lines
+            f"git diff does not take '{words.printable(' '.join(arguments))}'",
+            'see what it takes with "git diff -h"',
+        ) from None
     found, fields = [], iter(records)
     for record in fields:
         if not record.startswith(b':') or record.startswith(b'::'):
@@ -50,11 +61,12 @@ def _blob(mode: str, oid: str) -> str | None:
 
 def sides(arguments: Sequence[str]) -> tuple[str, str]:
     """What the arguments compare: commits, or ``index`` or ``worktree`` in words."""
-    words = list(arguments)
-    if '--' in words:
-        words = words[:words.index('--')]
-    cached = bool({'--cached', '--staged'} & set(words))
-    listed = run.attempt('rev-parse', '--revs-only', *words).out.decode().split()
+    given = list(arguments)
+    if '--' in given:
+        given = given[:given.index('--')]
+    cached = bool({'--cached', '--staged'} & set(given))
+    is_reversed = '-R' in given
+    listed = run.attempt('rev-parse', '--revs-only', *given).out.decode().split()
     given = [word for word in listed if not word.startswith(('-', '^'))]
     excluded = [word[1:] for word in listed if word.startswith('^')]
     if excluded and given:      # A..B; of A...B what both come from
@@ -65,4 +77,4 @@ def sides(arguments: Sequence[str]) -> tuple[str, str]:
         old, new = given[0], 'index' if cached else 'worktree'
     else:
         old, new = ('HEAD', 'index') if cached else ('index', 'worktree')
-    return (new, old) if '-R' in words else (old, new)
+    return (new, old) if is_reversed else (old, new)

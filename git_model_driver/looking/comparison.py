@@ -66,7 +66,13 @@ class Comparison(NamedTuple):
     @property
     def is_rewritten(self) -> bool:
         """Only the container differs: neither tensors nor metadata do."""
-        return not self.tensors and not self.lines and self.old != self.new
+        same = self.old.tensors == self.new.tensors and not self.lines
+        return same and not self.is_other_bytes and self.old != self.new
+
+    @property
+    def is_other_bytes(self) -> bool:
+        """A file of no known format has other content."""
+        return self.old.chunks != self.new.chunks
 
 
 Chosen = Callable[[str], bool]

@@ -30,7 +30,10 @@ class Versions(NamedTuple):
 
 
 def of_arguments(arguments: Sequence[str], filter_: Filter) -> Iterator[Versions]:
-    """Raises GitError; a damaged manifest costs a warning, not the others."""
+    """Raises NotARepository, GitError; a damaged manifest costs a warning, not the
+    others.
+    """
+    _ = filter_.repository      # elsewhere git diff compares files, and we do not
     for pair in diffs.pairs(arguments):
         if pair.kind == diffs.UNMERGED:
             if _is_model(pair.path, filter_):
@@ -42,8 +45,10 @@ def of_arguments(arguments: Sequence[str], filter_: Filter) -> Iterator[Versions
         except ManifestError as e:
             warn(e, 'it was left out')
             continue
-        if old is None and new is None:
-            continue            # no models
+        sides = [side for side, blob in ((old, pair.old), (new, pair.new))
+                 if blob is not None]
+        if not any(sides):
+            continue            # no model
         if old is None or new is None:
             side = 'before' if old is None else 'now'
             yield Versions(pair, old or _NOTHING, new or _NOTHING,

@@ -78,6 +78,8 @@ def counts(found: Comparison) -> str:
         return f'deleted, {plural(len(found.old.tensors), "tensor")}'
     if found.is_rewritten:
         return 'the same tensors and metadata, written in another way'
+    if found.is_other_bytes and not found.old.tensors and not found.new.tensors:
+        return 'changed, no tensors'
     total = plural(len(found.new.tensors), 'tensor')
     parts = [
         f'{len(found.of_kind(kind))} of {total} {word}' if kind == MODIFIED

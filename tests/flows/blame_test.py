@@ -153,6 +153,14 @@ def test_older_versions_and_other_names_can_be_asked(told: Repo) -> None:
     line = f'{base} (Ann 2026-01-02 base)  emb\n'.replace('  emb', '    emb')
     for args in ((f'HEAD~4:{OLD}', 'e*'), (OLD, 'emb', 'HEAD~4')):
         assert blamed(told, *args) == line
+    folder = told.path / 'a:b'
+    folder.mkdir()
+    for name in (f'HEAD~4:../{OLD}', f'HEAD~4:{OLD}'):
+        assert blamed(Repo(folder), name, 'e*') == line
+    told.save('a:b/c:d.safetensors', x=[1.0])
+    told.git('add', 'a:b')
+    told.git('commit', '-q', '-m', 'colon')
+    assert ' colon)' in blamed(Repo(folder), 'c:d.safetensors')
     assert blamed(told, NEW, 'emb', '--date=unix').split()[2].isdigit()
 
 

@@ -196,6 +196,38 @@ def test_a_file_written_in_another_way_is_said_to_be_one(repo: Repo) -> None:
     )
 
 
+def test_a_file_of_no_known_format_is_only_said_to_be_another(repo: Repo) -> None:
+    repo.write(M, b'no model')
+    repo.commit('old')
+    repo.write(M, b'no model either')
+    assert repo.git('model', 'diff') == f'{M}   changed, no tensors\n'
+    model, = json.loads(repo.git('model', 'diff', '--json'))['models']
+    assert (model['rewritten'], model['tensors']) == (False, [])
+
+
+def test_what_was_not_asked_for_is_not_said_to_be_the_same(two: Repo) -> None:
+    two.save(M, **{'model.layers.0.q': drawn(0, 6, 5)})
+    assert two.git('model', 'diff', '--tensors=z*', 'HEAD~1', 'HEAD').splitlines() == [
+        f'{M}   1 value of metadata', '  - epoch 1', '  + epoch 2',
+    ]
+    two.save(M, {'epoch': '2'}, a=[1.0])
+    two.commit('another')
+    two.save(M, {'epoch': '2'}, a=[2.0])
+    assert two.git('model', 'diff', '--tensors=z*') == (
+        f'{M}   no tensor that was asked for differs\n'
+    )
+
+
+def test_new_files_that_are_no_models_are_not_spoken_of(repo: Repo) -> None:
+    repo.write('text', 'no model')
+    repo.git('add', 'text')
+    assert repo.git('model', 'diff', '--cached') == ''
+    repo.commit('text')
+    empty = '4b825dc642cb6eb9a060e54bf8d69288fbee4904'
+    assert repo.git('model', 'diff', empty, 'HEAD') == ''
+    assert repo.git('model', 'diff', '--exit-code', 'HEAD', empty) == ''
+
+
 def test_tensors_that_are_not_here_are_named(two: Repo) -> None:
     two.lose()
     done = two.run('git', 'model', 'diff', 'HEAD~1', 'HEAD', code=128)
@@ -266,6 +298,8 @@ def test_a_word_after_color_is_not_its_value(two: Repo) -> None:
     (('diff', 'nosuch'), 128,
      "error: ambiguous argument 'nosuch': unknown revision or path not in the working "
      'tree.\n'),
+    (('diff', '--cached', 'HEAD~1', 'HEAD'), 129,
+     "error: git diff does not take '--cached HEAD~1 HEAD'\n"),
     (('diff', '--metric=size'), 129, "error: there is no metric 'size'\n"),
     (('diff', '--color-words'), 129, 'error: unrecognized arguments: --color-words\n'),
     (('show', 'HEAD:nosuch'), 128, "error: path 'nosuch' does not exist in 'HEAD'\n"),
@@ -282,6 +316,14 @@ def test_what_cannot_be_is_told_as_git_does(
     assert said in done.err
     assert 'Traceback' not in done.err
     assert done.out == ''
+
+
+@pytest.mark.parametrize('verb', ['diff', 'log', 'blame x', 'show HEAD:x'])
+def test_outside_a_repository_it_is_said_that_there_is_none(
+    two: Repo, verb: str,
+) -> None:
+    done = Repo(two.path.parent).run('git', 'model', *verb.split(), code=128)
+    assert done.err.startswith('error: not a git repository (or any of')
 
 
 def test_show_prints_any_version(two: Repo) -> None:
