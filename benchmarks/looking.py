@@ -1,13 +1,15 @@
 """What it takes to look at models: python benchmarks/looking.py [--gb N] [<folder>]
 
-Models of 300, 30,000 and 100,000 small tensors, 3 of which change in each of 20
-commits, beside a text file of as many lines, 3 of which change; then two versions of
-a model of 10 GB, 2 of whose 64 tensors change. Writes benchmarks/looking.md. Takes a
-quarter of an hour and two and a half times --gb in <folder>; --gb 0 leaves that out.
+Models of 300, 30,000 and 100,000 small tensors, 3 of which change in each of 3
+commits, beside a text file of as many lines, 3 of which change; then 10,000 commits
+that change 3 of 300 tensors; then two versions of a model of 10 GB, 2 of whose 64
+tensors change. Writes benchmarks/looking.md. Takes half an hour, and as much space in
+<folder> as --gb says; --gb 0 leaves the large model out.
 """
 from __future__ import annotations
 
 import argparse
+import hashlib
 import multiprocessing
 import os
 import platform
@@ -15,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -31,11 +34,13 @@ import measure  # noqa: E402
 from measure import FILTER  # noqa: E402
 from measure import Sample  # noqa: E402
 
+from tests.testing import expected  # noqa: E402
 from tests.testing.repository import pinned_environment  # noqa: E402
 
 M, TEXT = 'm.safetensors', 'lines.txt'
 COUNTS = (300, 30_000, 100_000)
-COMMITS, CHANGED = 20, 3
+COMMITS, CHANGED = 3, 3
+LONG, TENSORS = 10_000, 300
 PARTS, CHANGED_PARTS = 64, (7, 40)
 ROUNDS = 3
 STATISTICS = '.git/model/statistics.sqlite'
@@ -63,6 +68,15 @@ MANY = (
     Row('git model log, the first', ('model', 'log', '-1'),
         ('log', '-p', '-1', '--', TEXT)),
     Row('git model blame', ('model', 'blame', M, 'HEAD'), ('blame', 'HEAD', TEXT)),
+)
+HISTORY = (
+    Row('git model log', ('model', 'log'), ('log', '--raw', '--', M)),
+    Row('git model log --tensor (one)', ('model', 'log', '--tensor=layers.7.w'),
+        ('log', '--raw', '--', M)),
+    Row('git model blame', ('model', 'blame', M, 'HEAD'),
+        ('blame', '--no-textconv', 'HEAD', M)),
+    Row('git model blame (one)', ('model', 'blame', M, 'layers.7.w', 'HEAD'),
+        ('blame', '--no-textconv', 'HEAD', M)),
 )
 LARGE = (
     Row('git diff, first', ('diff', *LAST), ('diff', '--no-textconv', *LAST),
@@ -152,6 +166,45 @@ def many(place: Place, count: int) -> None:
         place.commit(f'commit {commit}')
 
 
+def history(place: Place) -> None:
+    """Manifests only, as git fast-import takes them: nothing here reads a tensor."""
+    oids = [hashlib.sha256(b'%d' % i).hexdigest() for i in range(TENSORS)]
+    command = ('git', 'fast-import', '--quiet', '--force')
+    with subprocess.Popen(command, cwd=place.path, env=place.env,
+                          stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        for commit in range(LONG):
+            for i in range(CHANGED):
+                at = (commit * 7 + i * 101) % (TENSORS - 1) + 1     # the first stays
+                oids[at] = hashlib.sha256(b'%d %d' % (commit, i)).hexdigest()
+            lines = (f'\ntensor layers.{i}.w F32 1000 sha256:{oid}\n'
+                     for i, oid in enumerate(oids))
+            text = ''.join((expected.HEAD, *lines)).encode()
+            process.stdin.write(
+                b'commit refs/heads/main\ncommitter A <a@e> %d +0000\ndata 1\nx\n'
+                b'M 100644 inline %s\ndata %d\n%s\n'
+                % (1_700_000_000 + commit, M.encode(), len(text), text),
+            )
+    place.git('update-ref', 'refs/heads/text', 'main')
+    place.git('reset', '-q')
+
+
+def until_first(place: Place, command: Sequence[str]) -> float:
+    """Seconds until a command's first byte is there; then it is told to stop."""
+    times = []
+    for _ in range(ROUNDS):
+        began = time.monotonic()
+        with subprocess.Popen(('git', *command), cwd=place.path, env=place.env,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL) as process:
+            assert process.stdout
+            process.stdout.read(1)
+            times.append(time.monotonic() - began)
+            process.stdout.close()
+            process.terminate()
+    return min(times)
+
+
 def large(place: Place, nbytes: int) -> None:
     """Two versions: each tensor is full of one number, so that it takes no space."""
     import json
@@ -218,6 +271,15 @@ def report(folder: Path, gb: float) -> Iterator[str]:
         yield from table(place, MANY, ROUNDS)
         yield ''
         shutil.rmtree(place.path.parent)
+    place = Place(folder / 'history')
+    history(place)
+    yield f'## {LONG:,} commits\n'
+    yield from table(place, HISTORY, 1)
+    ours = until_first(place, ('model', 'log'))
+    git = until_first(place, ('log', '--raw', '--', M))
+    yield f'\nThe first lines of `git model log` come after {ours:.2f} s (those of ' \
+          f'`git log --raw` after {git:.2f} s).\n'
+    shutil.rmtree(place.path.parent)
     if gb:
         place = Place(folder / 'large')
         large(place, int(gb * 1e9))

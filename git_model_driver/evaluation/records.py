@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-from git_model_driver.evaluation.runner import Report
 from git_model_driver.git import notes
 from git_model_driver.git.catfile import CatFile
+
+if TYPE_CHECKING:       # a tenth of a second, for those who only read
+    from git_model_driver.evaluation.runner import Report
 
 _VERSION = 1
 _DIGITS = 12
