@@ -152,6 +152,9 @@ def test_every_module_says_what_it_is(module: str) -> None:
      'numpy ml_dtypes sqlite3 concurrent.futures h5py safetensors'),
     ('git_model_driver.cli.main',
      'numpy ml_dtypes sqlite3 concurrent.futures tempfile subprocess xxhash hashlib'),
+    ('git_model_driver.cli.textconv',       # twice for each model of git diff
+     'numpy concurrent.futures tempfile git_model_driver.filters.clean '
+     'git_model_driver.transfer.locate git_model_driver.formats.registry'),
 ])
 def test_a_start_loads_little(modules: str, unwanted: str) -> None:
     script = f'import sys, {modules}; print(*sys.modules)'

@@ -16,7 +16,6 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import Entry
-from git_model_driver.formats import values
 from git_model_driver.git.progress import NOBODY
 from git_model_driver.git.progress import Meter
 from git_model_driver.store.cache import Cache
@@ -99,6 +98,8 @@ def compute(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Statistics | 
     """Statistics of a tensor's bytes, or None where they are no real numbers."""
     import numpy
 
+    from git_model_driver.formats import values
+
     endian = numbers.endian_of(entry.extra)
     moments = _Moments()
     # A difference of huge values may overflow: the result then says inf.
@@ -129,25 +130,28 @@ def of_all(
     ``tell`` is given those that are damaged, ``meter`` the bytes that are to be read
     and are.
     """
-    known: dict[str, Statistics | None] = {}
-    unknown = []
-    keys = [_key(entry) for entry in entries]
-    remembered = cache.get_all(keys)
-    for entry, key in zip(entries, keys):
-        found = remembered.get(key)
-        if found is not None:
-            mean, std, low, high, norm, nan, inf, zeros = found
-            known[entry.name] = Statistics(
-                mean, std, low, high, norm, int(nan), int(inf), int(zeros),
-            )
-        elif is_numeric(entry):
-            unknown.append(entry)
+    known: dict[str, Statistics | None] = {**remembered(entries, cache)}
+    unknown = [e for e in entries if e.name not in known and is_numeric(e)]
     computed = list(_compute_all(unknown, store, tell, meter))
     cache.put({
         _key(entry): tuple(map(float, result))
         for entry, result in zip(unknown, computed) if result is not None
     })
     known.update(zip((entry.name for entry in unknown), computed))
+    return known
+
+
+def remembered(entries: Sequence[Entry], cache: Cache) -> dict[str, Statistics]:
+    """Those that need no computing."""
+    known = {}
+    keys = [_key(entry) for entry in entries]
+    numbered = cache.get_all(keys)
+    for entry, key in zip(entries, keys):
+        if key in numbered:
+            mean, std, low, high, norm, nan, inf, zeros = numbered[key]
+            known[entry.name] = Statistics(
+                mean, std, low, high, norm, int(nan), int(inf), int(zeros),
+            )
     return known
 
 

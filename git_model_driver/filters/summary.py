@@ -1,4 +1,8 @@
-"""What a model looks like: its manifest and the statistics of its tensors."""
+"""What a model looks like: its manifest and the statistics of its tensors.
+
+For git diff this is a process for each side: what it takes to read tensors is imported
+where some have to be read.
+"""
 from __future__ import annotations
 
 import os
@@ -20,16 +24,10 @@ from git_model_driver.core.errors import NotARepository
 from git_model_driver.core.manifest import Entry
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters import statistics
-from git_model_driver.filters.clean import take_apart
-from git_model_driver.filters.filter import warn
 from git_model_driver.filters.statistics import Statistics
 from git_model_driver.filters.statistics import Tell
 from git_model_driver.git import repository as repositories
 from git_model_driver.store.cache import Cache
-from git_model_driver.store.objects import Store
-from git_model_driver.store.source import FileSource
-from git_model_driver.store.statcache import StatCache
-from git_model_driver.transfer.locate import store_of
 
 
 class Summary(NamedTuple):
@@ -74,6 +72,8 @@ def _summary(manifest: Manifest, name: str) -> Summary:
     path = words.printable(os.path.basename(name))
 
     def tell(entry: Entry, error: CorruptObject) -> None:
+        from git_model_driver.filters.filter import warn
+
         warn(error, f"tensor '{entry.name}' of '{path}' is shown without statistics")
 
     return Summary(manifest, _statistics(list(manifest.tensors.values()), tell))
@@ -103,16 +103,26 @@ def _statistics(
     except NotARepository:
         return {}
     cache = Cache(repository.store_root / 'statistics.sqlite')
+    known = statistics.remembered(entries, cache)
+    if all(entry.name in known for entry in entries):
+        return known
+    from git_model_driver.transfer.locate import store_of
+
     return statistics.of_all(entries, store_of(repository), cache, tell)
 
 
 def _of_model(name: str, fd: int) -> Summary:
     """A file of the worktree; outside a repository any file."""
+    from git_model_driver.filters.clean import take_apart
+    from git_model_driver.store.source import FileSource
+
     source = FileSource(fd, name, os.path.dirname(os.path.abspath(name)))
     try:
         repository = repositories.find()
     except NotARepository:
         import tempfile
+
+        from git_model_driver.store.objects import Store
 
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder))
@@ -121,14 +131,19 @@ def _of_model(name: str, fd: int) -> Summary:
             entries = list(manifest.tensors.values())
             return Summary(manifest, statistics.of_all(entries, store, cache))
     cached = _cached(name, fd, repository)
-    manifest = cached or take_apart(source, store_of(repository))
-    return _summary(manifest, name)
+    if cached is not None:
+        return _summary(cached, name)
+    from git_model_driver.transfer.locate import store_of
+
+    return _summary(take_apart(source, store_of(repository)), name)
 
 
 def _cached(name: str, fd: int, repository: repositories.Repository) -> Manifest | None:
     """The manifest that clean, which git has just run, left in the stat cache."""
     if repository.top is None:
         return None
+    from git_model_driver.store.statcache import StatCache
+
     path = os.path.relpath(os.path.abspath(name), repository.top)
     text = StatCache(repository.private / 'clean').get(path, os.fstat(fd))
     return manifests.parse(text) if text else None
