@@ -42,7 +42,7 @@ COUNTS = (300, 30_000, 100_000)
 COMMITS, CHANGED = 3, 3
 LONG, TENSORS = 10_000, 300
 PARTS, CHANGED_PARTS = 64, (7, 40)
-ROUNDS = 3
+ROUNDS = 2
 STATISTICS = '.git/model/statistics.sqlite'
 LAST = ('HEAD~1', 'HEAD')
 
@@ -259,7 +259,7 @@ def report(folder: Path, gb: float) -> Iterator[str]:
     yield (
         'Beside each command stands what Git itself takes: for the text file, or, of '
         'the large model, for the two manifests. CPU is that of git and all that it '
-        'starts, the least of three rounds (one, where something is computed for the '
+        'starts, the lesser of two rounds (one, where something is computed for the '
         'first time); memory that of the largest process that is not git.\n'
     )
     yield (f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · '

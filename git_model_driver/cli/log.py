@@ -23,10 +23,12 @@ from git_model_driver.cli import faces
 from git_model_driver.cli import html
 from git_model_driver.cli import splitting
 from git_model_driver.core.choice import Choice
+from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.errors import UsageError
 from git_model_driver.evaluation.records import Noted
 from git_model_driver.evaluation.records import Record
 from git_model_driver.filters.filter import Filter
+from git_model_driver.filters.filter import warn
 from git_model_driver.git import logs
 from git_model_driver.git import terminal
 from git_model_driver.git.ancestry import Commit
@@ -77,10 +79,16 @@ class Comparer(NamedTuple):
     filter_: Filter
     meter: Meter
 
-    def compared(self, model: Model) -> Comparison:
-        """Beside the first parent."""
+    def compared(self, model: Model) -> Comparison | None:
+        """Beside the first parent; None with a warning for a damaged manifest."""
         file = model.file
-        old, new = pairs.manifests_of(file.olds[0], file.new, file.path, self.filter_)
+        try:
+            old, new = pairs.manifests_of(
+                file.olds[0], file.new, file.path, self.filter_,
+            )
+        except ManifestError as e:
+            warn(e, 'how much it changed is left out')
+            return None
         chosen = Choice(tensors=tuple(self.globs)).has_tensor
         return comparison.compare(
             old, new, self.filter_.store, chosen, ranks=False, meter=self.meter,
@@ -193,7 +201,8 @@ def _lines(
 ) -> Iterator[str]:
     yield history.model(each.model, each.how, face, each.scores)
     if args.patch:
-        yield from history.patch(comparer.compared(each.model), face)
+        compared = comparer.compared(each.model)
+        yield from history.patch(compared, face) if compared else ()
     elif not args.oneline:
         limit = None if args.tensor else _NAMES
         yield from history.tensors(each.model, limit, face)
@@ -215,9 +224,9 @@ def _html(
 
 def _norm(model: Model, comparer: Comparer) -> float | None:
     """Of the change, over all elements; None where there are no numbers."""
-    sums = [
-        each.change.sums for each in comparer.compared(model).tensors if each.change
-    ]
+    compared = comparer.compared(model)
+    tensors = compared.tensors if compared else ()
+    sums = [each.change.sums for each in tensors if each.change]
     return math.sqrt(math.fsum(each.delta for each in sums)) if sums else None
 
 

@@ -26,10 +26,15 @@ class Pair(NamedTuple):
 
 
 def pairs(arguments: Sequence[str]) -> list[Pair]:
-    """Raises GitError with git's own words, UsageError; the order is git's."""
+    """Raises GitError with git's own words, UsageError; the order is git's.
+
+    A file of the worktree may be what it was, and only have another time: to see
+    whether it is git would map all of it into memory.
+    """
     try:
         records = run.zsplit(
-            '-c', 'diff.relative=false', 'diff', '--raw', '-z', '--no-abbrev',
+            '-c', 'diff.relative=false', '-c', 'diff.autoRefreshIndex=false',
+            'diff', '--raw', '-z', '--no-abbrev',
             '--no-ext-diff', '--no-color', '-M', '--ignore-submodules', *arguments,
         )
     except GitError as e:

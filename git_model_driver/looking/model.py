@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -184,7 +185,7 @@ def of_revision(spec: str, filter_: Filter) -> Model:
         )
     label = words.printable(spec)
     if manifests.is_manifest(data):
-        return Model(manifests.parse(data, spec), filter_.store, label)
+        return Model(manifests.parse(data, _path_of(spec)), filter_.store, label)
     model = _of_raw(data, spec, filter_.store)
     if model.format == manifests.OPAQUE:
         raise GitModelError(
@@ -192,6 +193,11 @@ def of_revision(spec: str, filter_: Filter) -> Model:
             'see which there are with "git model ls-files"',
         )
     return model
+
+
+def _path_of(spec: str) -> str:
+    """For the hints of errors: without the revision, or the stage."""
+    return re.sub(r'^(?::[0-3]:|[^:]*:)', '', spec)
 
 
 def _of_raw(data: bytes, spec: str, store: Readable) -> Model:

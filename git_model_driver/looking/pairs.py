@@ -1,6 +1,7 @@
 """The models that differ between what ``git diff`` compares."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -34,14 +35,18 @@ def of_arguments(arguments: Sequence[str], filter_: Filter) -> Iterator[Versions
     others.
     """
     _ = filter_.repository      # elsewhere git diff compares files, and we do not
-    for pair in diffs.pairs(arguments):
+    listed = diffs.pairs(arguments)
+    here = {pair.path for pair in listed if pair.new == ''}
+    here |= {pair.old_path for pair in listed if pair.old == ''}
+    files = _Files(filter_, here)
+    for pair in listed:
         if pair.kind == diffs.UNMERGED:
             if _is_model(pair.path, filter_):
                 yield Versions(pair, _NOTHING, _NOTHING, 'is in conflict')
             continue
         try:
-            old = _manifest(pair.old, pair.old_path, filter_)
-            new = _manifest(pair.new, pair.path, filter_)
+            old = files.manifest(pair.old, pair.old_path)
+            new = files.manifest(pair.new, pair.path)
         except ManifestError as e:
             warn(e, 'it was left out')
             continue
@@ -62,17 +67,29 @@ def _is_model(path: str, filter_: Filter) -> bool:
     return any(data and manifests.is_manifest(data) for data in stages)
 
 
-def _manifest(blob: str | None, path: str, filter_: Filter) -> Manifest | None:
-    """None for what is no manifest; an empty one where there is nothing."""
-    if blob is None:
-        return _NOTHING
-    if not blob:
-        indexed = filter_.blob(f':0:{path}') or b''
-        if manifests.is_manifest(indexed) or (
-            attributes.filtered_from_top([path], filter_.repository)
-        ):
-            return filter_.worktree_manifest(path)
-        return None
+class _Files:
+    """Those of both sides; ``here`` are the paths of the worktree that may be asked."""
+
+    def __init__(self, filter_: Filter, here: Collection[str]) -> None:
+        self._filter = filter_
+        self._tracked: set[str] = set()
+        if here:
+            self._tracked = attributes.filtered_from_top(here, filter_.repository)
+
+    def manifest(self, blob: str | None, path: str) -> Manifest | None:
+        """None for what is no manifest; an empty one where there is nothing."""
+        if blob is None:
+            return _NOTHING
+        if blob:
+            return _of_blob(blob, path, self._filter)
+        if path not in self._tracked:
+            indexed = self._filter.blob(f':0:{path}') or b''
+            if not manifests.is_manifest(indexed):
+                return None
+        return self._filter.worktree_manifest(path)
+
+
+def _of_blob(blob: str, path: str, filter_: Filter) -> Manifest | None:
     data = filter_.blob(blob)
     if not data or not manifests.is_manifest(data):
         return None
@@ -86,6 +103,6 @@ def manifests_of(
 
     Raises ManifestError.
     """
-    found = (_manifest(blob, path, filter_) for blob in (old, new))
+    found = (blob and _of_blob(blob, path, filter_) for blob in (old, new))
     before, after = (manifest or _NOTHING for manifest in found)
     return before, after

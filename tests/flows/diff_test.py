@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,20 @@ def test_a_model_that_is_about_to_be_added_is_new(repo: Repo) -> None:
     repo.save(M, a=[1.0])
     repo.git('add', '-N', M)
     assert repo.git('model', 'diff') == f'{M}   new, 1 tensor\n  A  a  F32 1\n'
+
+
+def test_a_file_that_only_has_another_time_is_no_change(repo: Repo) -> None:
+    repo.save(M, a=[1.0])
+    repo.write('text', 'old')
+    repo.commit('old')
+    repo.write('text', 'new')
+    os.utime(repo.path / M, (1, 1))
+    assert repo.git('model', 'diff', '--exit-code') == ''
+    assert repo.git('model', 'diff', '--exit-code', 'HEAD') == ''
+    repo.save(M, a=[2.0])
+    os.utime(repo.path / M, (1, 1))
+    said = repo.git('model', 'diff', '--stat', '--exit-code', code=1)
+    assert said.startswith(f'{M}   1 of 1 tensor modified\n')
 
 
 def test_a_word_after_color_is_not_its_value(two: Repo) -> None:

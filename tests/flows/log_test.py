@@ -149,6 +149,28 @@ def test_many_names_are_cut_short_unless_asked_for(repo: Repo) -> None:
     assert logged(repo, '-1', '--tensor=*').splitlines()[-1] == '    M t.11'
 
 
+def test_a_damaged_manifest_hides_only_its_own_numbers(repo: Repo) -> None:
+    for value in (1.0, 2.0):
+        repo.save(OLD, a=[value])
+        repo.commit(f'{value}')
+    bad = repo.manifest(OLD).replace(' F32 1 ', ' F32 -1 ').encode()
+    blob = repo.git('hash-object', '-w', '--stdin', input=bad).strip()
+    repo.git('update-index', '--cacheinfo', f'100644,{blob},{OLD}')
+    repo.git('commit', '-q', '-m', 'damaged')
+    done = repo.run('git', 'model', 'log', '-p', '--oneline')
+    assert done.err.startswith(
+        f"warning: the manifest in '{OLD}' line 7: '-1' is no shape: how much it "
+        'changed is left out\n'
+    )
+    lines = done.out.splitlines()
+    assert lines[1] == f'  {OLD}   1 of 1 tensor changed'
+    assert lines[4].split() == ['M', 'a', 'F32', '1', '1.0e+00', '1.0e+00', '1.00000']
+    page = repo.git('model', 'log', '--html=-')
+    assert 'damaged' in page
+    shown = repo.run('git', 'model', 'show', f'HEAD:{OLD}', code=128).err
+    assert f'"git show HEAD:{OLD}"' in shown
+
+
 def test_a_reader_on_a_terminal_sees_the_first_at_once(told: Repo) -> None:
     shown = terminal.show(told.path, 'git', 'model', 'log', env={'GIT_PAGER': 'cat'})
     bare = re.sub('\x1b\\[[0-9]*m', '', shown.text)
