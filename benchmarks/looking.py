@@ -126,7 +126,7 @@ class Place:
                 said = (self.path.parent / 'stderr.txt').read_text(errors='replace')
                 raise SystemExit(f'{" ".join(command)}: {sample.code}\n{said}')
             for kind, peak in sample.peak.items():
-                best.peak[kind] = max(peak, best.peak[kind])
+                best.peak[kind] = max(peak, best.peak.get(kind, 0))
         return best
 
 
@@ -262,7 +262,8 @@ def report(folder: Path, gb: float) -> Iterator[str]:
         'starts, the lesser of two rounds (one, where something is computed for the '
         'first time); memory that of the largest process that is not git.\n'
     )
-    yield (f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · '
+    yield (f'{os.cpu_count()} cores (load {os.getloadavg()[0]:.0f} before it began) · '
+           f'{platform.system()} {platform.release()} · '
            f'Python {platform.python_version()} · {git}\n')
     for count in COUNTS:
         place = Place(folder / str(count))
