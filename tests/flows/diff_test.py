@@ -246,6 +246,15 @@ def test_tensors_that_are_not_here_are_named(two: Repo) -> None:
     assert lines[1] == '  M  model.layers.7.q   F32 6x5'
 
 
+def test_only_tensors_that_changed_are_read(two: Repo) -> None:
+    answer = two.git('model', 'diff', 'HEAD~1', 'HEAD')
+    old, new = (set(two.manifest(M, r).splitlines()) for r in ('HEAD~1', 'HEAD'))
+    needed = {line.split()[-1] for line in old ^ new if line.startswith('tensor ')}
+    assert len(needed) == 6
+    two.lose(*two.store() - needed)
+    assert two.git('model', 'diff', 'HEAD~1', 'HEAD') == answer
+
+
 def test_the_largest_changes_come_first_and_no_more_than_asked_for(two: Repo) -> None:
     lines = two.git('model', 'diff', '--sort', 'change', '--limit', '2',
                     'HEAD~1').splitlines()
