@@ -4,9 +4,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core import manifest as manifests
+from git_model_driver.core.errors import ConflictMarkers
 from git_model_driver.core.errors import ManifestError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters.filter import Filter
@@ -16,6 +18,7 @@ from git_model_driver.git import diffs
 from git_model_driver.git.diffs import Pair
 
 _NOTHING = Manifest('')
+_CONFLICT = 'is in conflict'
 
 
 class Versions(NamedTuple):
@@ -39,14 +42,20 @@ def of_arguments(arguments: Sequence[str], filter_: Filter) -> Iterator[Versions
     here = {pair.path for pair in listed if pair.new == ''}
     here |= {pair.old_path for pair in listed if pair.old == ''}
     files = _Files(filter_, here)
+    unmerged = {pair.path for pair in listed if pair.kind == diffs.UNMERGED}
     for pair in listed:
         if pair.kind == diffs.UNMERGED:
             if _is_model(pair.path, filter_):
-                yield Versions(pair, _NOTHING, _NOTHING, 'is in conflict')
+                yield Versions(pair, _NOTHING, _NOTHING, _CONFLICT)
             continue
+        if pair.path in unmerged:
+            continue            # git lists it again, with the file of the worktree
         try:
             old = files.manifest(pair.old, pair.old_path)
             new = files.manifest(pair.new, pair.path)
+        except ConflictMarkers:
+            yield Versions(pair, _NOTHING, _NOTHING, _CONFLICT)
+            continue
         except ManifestError as e:
             warn(e, 'it was left out')
             continue
@@ -77,7 +86,10 @@ class _Files:
             self._tracked = attributes.filtered_from_top(here, filter_.repository)
 
     def manifest(self, blob: str | None, path: str) -> Manifest | None:
-        """None for what is no manifest; an empty one where there is nothing."""
+        """None for what is no manifest; an empty one where there is nothing.
+
+        Raises ManifestError, OSError.
+        """
         if blob is None:
             return _NOTHING
         if blob:
@@ -86,7 +98,17 @@ class _Files:
             indexed = self._filter.blob(f':0:{path}') or b''
             if not manifests.is_manifest(indexed):
                 return None
-        return self._filter.worktree_manifest(path)
+        found = self._filter.worktree_manifest(path)
+        return found if found.format else self._damaged(path)
+
+    def _damaged(self, path: str) -> Manifest:
+        """Raises what is wrong with a file that is a manifest, but cannot be read."""
+        file = (self._filter.repository.top or Path()) / path
+        if file.is_file() and not file.is_symlink():
+            data = file.read_bytes()
+            if manifests.is_manifest(data):
+                return manifests.parse(data, path)
+        return _NOTHING
 
 
 def _of_blob(blob: str, path: str, filter_: Filter) -> Manifest | None:

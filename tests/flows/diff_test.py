@@ -313,6 +313,18 @@ def test_a_file_that_only_has_another_time_is_no_change(repo: Repo) -> None:
     assert said.startswith(f'{M}   1 of 1 tensor modified\n')
 
 
+def test_a_conflict_and_a_damaged_manifest_are_not_deleted_models(repo: Repo) -> None:
+    repo.diverge({'a': [1.0, 2.0]}, {'a': [1.0, 3.0]}, {'a': [1.0, 4.0]}, M)
+    repo.git('-c', 'model.merge=conflict', 'merge', 'topic', code=1)
+    for args in ((), ('HEAD',), ('--cached',)):
+        assert repo.git('model', 'diff', *args) == f'{M}   is in conflict\n'
+    repo.git('merge', '--abort')
+    repo.write(M, repo.manifest(M).replace(' F32 ', ' F32 -'))
+    done = repo.run('git', 'model', 'diff')
+    assert done.out == ''
+    assert "line 7: '-2' is no shape: it was left out" in done.err
+
+
 def test_a_word_after_color_is_not_its_value(two: Repo) -> None:
     shown = two.git('model', 'show', '--color', M, 'model.layers.7.q')
     assert '\x1b[' in shown and 'model.layers.7.q' in shown
