@@ -43,7 +43,8 @@ def test_what_was_settled_by_hand_is_said(repo: Repo) -> None:
     repo.git('-c', 'model.x.merge=conflict', 'merge', 'topic', code=1)
     repo.run('git-model', 'resolve', '--theirs', M)
     repo.git('commit', '-q', '--no-edit')
-    line = f'Model-Merge: {M}: 1 from theirs, 1 conflict; settled by hand'
+    line = f'Model-Merge: {M}: 1 from theirs, 1 conflict; with rules beside ' \
+        '.gitmodel; settled by hand'
     assert line in message(repo).split('\n')
 
 
