@@ -48,7 +48,7 @@ def test_each_commit_says_what_it_changed_and_how(told: Repo) -> None:
         f'{c["renamed"]} renamed',
         f'  {OLD} => {SHOWN}   renamed',
         f'{c[MERGE]} {MERGE}',
-        f'  {OLD}   1 of 5 tensors changed   merged by linear',
+        f'  {OLD}   1 of 5 tensors changed   merged by linear (0.75 0.25)',
     ]
     assert set(subjects(told)[5:]) == {'ours', 'theirs', 'base'}
     assert lines[-1] == f'  {OLD}   new, 5 tensors'

@@ -12,9 +12,9 @@ from tests.testing import terminal
 from tests.testing.repository import Repo
 
 SAID = {
-    ('diff', 'HEAD~1'): r'Comparing tensors: 100% \(8 bytes of 8 bytes\), \d+ \w+/s',
+    ('diff', 'HEAD~1'): r'Comparing tensors: 100% \(8 bytes of 8 bytes\), [\d.]+ \w+/s',
     ('show', '--stats', NEW): (
-        r'Reading tensors: 100% \(20 bytes of 20 bytes\), \d+ \w+/s'
+        r'Reading tensors: 100% \(20 bytes of 20 bytes\), [\d.]+ \w+/s'
     ),
     ('log', '-p', '-1'): r'Looking at commits: 1',
     ('log', '--json'): r'Looking at commits: [789]',
