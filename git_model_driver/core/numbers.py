@@ -75,9 +75,18 @@ def tree_sum(values: Any) -> float:
     size = 1
     while size < len(values):
         size *= 2
-    total = numpy.zeros(size)
+    total = numpy.empty(size)
     total[:len(values)] = values
+    total[len(values):] = 0.0
+    return tree_sum_within(total)
+
+
+def tree_sum_within(total: Any) -> float:
+    """The same of 2^n float64 values, in their own place."""
+    import numpy
+
+    size = len(total)
     while size > 1:
         size //= 2
-        total = total[:size] + total[size:2 * size]
+        numpy.add(total[:size], total[size:2 * size], out=total[:size])
     return float(total[0])

@@ -36,7 +36,6 @@ class Statistics(NamedTuple):
     inf: int = 0
     zeros: int = 0      # of either sign
 
-
     @property
     def odd(self) -> tuple[str, ...]:
         """``nan=1``, ``zeros=7``: the counts that are not 0, as words."""
@@ -48,38 +47,67 @@ class _Moments:
     """Running mean and sum of squared deviations (Chan, Golub, LeVeque 1979)."""
 
     def __init__(self) -> None:
+        import numpy
+
         self.count = 0
         self.mean = 0.0
         self.deviation = 0.0
         self.squares = 0.0
         self.low, self.high = math.inf, -math.inf
         self.nan = self.inf = self.zeros = 0
+        # Used again and again: asking for memory takes longer than all the rest.
+        self._values, self._work = numpy.empty((2, numbers.BLOCK))
+        self._flags = numpy.empty(numbers.BLOCK, bool)
 
     def add(self, block: Any) -> None:
         """Take in at most numbers.BLOCK elements."""
         import numpy
 
-        finite = numpy.isfinite(block)
-        if not finite.all():
-            nan = int(numpy.isnan(block).sum())
+        values = self._values[:len(block)]
+        numpy.copyto(values, block, casting='unsafe')
+        total = self._sum(values)
+        if not math.isfinite(total):        # or the sum overflows
+            finite = numpy.isfinite(values)
+            nan = int(numpy.isnan(values).sum())
             self.nan += nan
             self.inf += int((~finite).sum()) - nan
-            block = block[finite]
-        if len(block) == 0:
-            return
-        block = block.astype('float64')
-        count = len(block)
-        self.zeros += count - int(numpy.count_nonzero(block))
-        mean = numbers.tree_sum(block) / count
-        away = block - mean
-        shift, total = mean - self.mean, self.count + count
-        self.deviation += numbers.tree_sum(away * away)
-        self.deviation += shift * shift * self.count * count / total
-        self.mean += shift * count / total
-        self.squares += numbers.tree_sum(block * block)
-        self.low = min(self.low, float(block.min()))
-        self.high = max(self.high, float(block.max()))
+            values = values[finite]
+            total = self._sum(values)
+        if len(values):
+            self._add_finite(values, total)
+
+    def _add_finite(self, values: Any, sum_: float) -> None:
+        import numpy
+
+        flags, work = self._flags[:len(values)], self._work[:len(values)]
+        numpy.equal(values, 0.0, out=flags)
+        self.zeros += int(numpy.count_nonzero(flags))
+        self.low = min(self.low, float(values.min()))
+        self.high = max(self.high, float(values.max()))
+        mean = sum_ / len(values)
+        numpy.subtract(values, mean, out=work)
+        self.deviation += self._sum_of_squares(work)
+        shift, total = mean - self.mean, self.count + len(values)
+        self.deviation += shift * shift * self.count * len(values) / total
+        self.mean += shift * len(values) / total
+        self.squares += self._sum_of_squares(values)
         self.count = total
+
+    def _sum(self, values: Any) -> float:
+        self._work[:len(values)] = values
+        return self._summed(len(values))
+
+    def _sum_of_squares(self, values: Any) -> float:
+        import numpy
+
+        numpy.multiply(values, values, out=self._work[:len(values)])
+        return self._summed(len(values))
+
+    def _summed(self, length: int) -> float:
+        """Of so many values that are in the place to work in."""
+        size = 1 << max(0, length - 1).bit_length()
+        self._work[length:size] = 0.0
+        return numbers.tree_sum_within(self._work[:size])
 
     def result(self) -> Statistics | None:
         if not self.count + self.nan + self.inf:
@@ -104,11 +132,9 @@ def compute(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Statistics | 
     moments = _Moments()
     # A difference of huge values may overflow: the result then says inf.
     with numpy.errstate(all='ignore'):
-        for chunk in values.decoded(entry, chunks):
-            stored = numbers.stored(chunk, entry.dtype, endian)
-            array = numbers.widened(stored, entry.dtype)
-            for start in range(0, len(array), numbers.BLOCK):
-                moments.add(array[start:start + numbers.BLOCK])
+        width = numbers.BLOCK * dtypes.byte_length(entry.dtype, (1,))
+        for data in values.cut(values.decoded(entry, chunks), width):
+            moments.add(numbers.stored(data, entry.dtype, endian))
     return moments.result()
 
 
