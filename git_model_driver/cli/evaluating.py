@@ -7,9 +7,9 @@ from typing import Any
 from git_model_driver.core.errors import UsageError
 from git_model_driver.evaluation import evaluators
 from git_model_driver.evaluation.evaluators import Evaluator
-from git_model_driver.evaluation.runner import BACKENDS
-from git_model_driver.evaluation.runner import CLUSTERS
-from git_model_driver.evaluation.runner import Means
+from git_model_driver.evaluation.workers import BACKENDS
+from git_model_driver.evaluation.workers import CLUSTERS
+from git_model_driver.evaluation.workers import Means
 from git_model_driver.git.progress import Meter
 from git_model_driver.git.repository import Repository
 

@@ -20,11 +20,11 @@ from git_model_driver.evaluation import scores
 from git_model_driver.evaluation import statistics
 from git_model_driver.evaluation.evaluators import Evaluator
 from git_model_driver.evaluation.recipes import Recipe
-from git_model_driver.evaluation.runner import Means
 from git_model_driver.evaluation.runner import Report
 from git_model_driver.evaluation.scores import Comparison
 from git_model_driver.evaluation.scores import Scores
 from git_model_driver.evaluation.versions import Version
+from git_model_driver.evaluation.workers import Means
 from git_model_driver.git import run
 from git_model_driver.git.operation import MERGE
 from git_model_driver.git.repository import Repository

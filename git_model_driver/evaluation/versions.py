@@ -8,7 +8,9 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +18,11 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
+from git_model_driver.core.oid import Oid
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.git import ancestry
 from git_model_driver.git import history
+from git_model_driver.git import programs
 from git_model_driver.git import run
 from git_model_driver.git import trees
 from git_model_driver.git.objects import Objects
@@ -112,6 +116,7 @@ def folder(repository: Repository) -> Iterator[Path]:
         _is_free(fd)
         yield made
     finally:
+        programs.end_noted(made)
         remove(made)
         os.close(fd)
 
@@ -157,6 +162,24 @@ def remove(made: Path) -> None:
     for place, _, _ in os.walk(made):
         os.chmod(place, 0o700)
     shutil.rmtree(made, ignore_errors=True)
+
+
+def gather(wanted: Sequence[Version], store: Store) -> None:
+    """Get what the store lacks of these, all in one go. What is not to be had is told
+    when they are written.
+    """
+    blobs: list[str] = []
+    for version in wanted:
+        if version.kind == 'blob':
+            blobs.append(version.oid)
+        else:
+            blobs += [entry.oid for entry in trees.entries(version.oid)
+                      if entry.mode in REGULAR_FILES]
+    oids: set[Oid] = set()
+    for one in history.those_of(''.join(f'{oid}\n' for oid in blobs).encode()):
+        with suppress(GitModelError):
+            oids.update(manifests.parse(one.data, '-').oids)
+    store.gather(oids)
 
 
 def write(version: Version, place: Path, store: Store) -> Path:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -215,30 +216,63 @@ def test_a_python_functions_examples_are_split_as_is_said(repo: Repo) -> None:
     assert repeated['comparisons'][0]['test'] == 'Nadeau-Bengio corrected t'
 
 
-@pytest.mark.slow        # it depends on how fast the machine is
-@pytest.mark.parametrize(('how', 'jobs'), [
-    (signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGINT, 2),
+# From fold 2 on it waits, as long as HANG is set, to be ended in its middle.
+HANGING = '''\
+import os, time
+fold = int(os.environ['MODEL_FOLD'])
+with open(os.environ['LOG'], 'a') as log:
+    log.write(f"{os.environ['MODEL_COMMIT']} {fold} {os.getpid()}\\n")
+if fold >= 2 and os.environ.get('HANG'):
+    time.sleep(600)
+print(fold)
+'''
+
+
+@pytest.mark.parametrize(('how', 'jobs', 'whom'), [
+    (signal.SIGINT, 1, os.kill), (signal.SIGTERM, 2, os.killpg),
+    (signal.SIGINT, 2, os.killpg), (signal.SIGKILL, 1, os.kill),
+    pytest.param(signal.SIGTERM, 2, os.kill, marks=pytest.mark.slow),
+    pytest.param(signal.SIGHUP, 1, os.killpg, marks=pytest.mark.slow),
 ])
 def test_interrupted_at_a_fold_it_repeats_and_loses_nothing(
-    repo: Repo, how: signal.Signals, jobs: int,
+    repo: Repo, how: signal.Signals, jobs: int, whom: Callable[[int, int], None],
 ) -> None:
-    repo.write('eval.py', EVALUATE + 'import time; time.sleep(.3)\n')
-    command = ('git', 'model', 'evaluate', '--command', 'python3 eval.py {fold}',
-               '--metric=accuracy', 'main', 'better', f'-j{jobs}')
-    process = subprocess.Popen(command, cwd=repo.path, start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while len(calls()) < 4:
+    repo.write('eval.py', HANGING)
+    command = ('git-model', 'evaluate', '--command', 'python3 eval.py {fold}',
+               'main', 'better', f'-j{jobs}', '--json')
+    process = subprocess.Popen(
+        command, cwd=repo.path, start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, env={**os.environ, 'HANG': 'yes'},
+    )
+    while len(calls()) < 4 + jobs:      # two folds of two models, and what waits
+        assert process.poll() is None
         time.sleep(.05)
-    os.killpg(process.pid, how)
+    whom(process.pid, how)
     said = process.communicate()[1]
-    assert b'Traceback' not in said
-    time.sleep(2)       # a worker may end the fold that it is at
-    stopped = len(calls())
-    assert 4 <= stopped < 10
-    asked = json.loads(evaluate(repo, '--json', *command[3:]).out)['asked']
-    assert 0 <= stopped + asked - 10 <= jobs        # those that were cut short
-    assert len(calls()) == stopped + asked
+    assert (said, process.returncode) == (b'', ENDED[how])
+    waiting = [int(line.split()[2]) for line in calls()[4:]]
+    assert len(waiting) == jobs                     # nothing was begun any more
+    if how != signal.SIGKILL:
+        assert not any(map(is_alive, waiting))
+        assert not list((repo.path / '.git/model/evaluating').iterdir())
+    for pid in filter(is_alive, waiting):
+        os.kill(pid, signal.SIGKILL)
+    done = repo.run(*command)
+    assert json.loads(done.out)['asked'] == 6       # the four that ended are known
+    assert len(calls()) == 4 + jobs + 6
     assert not list((repo.path / '.git/model/evaluating').iterdir())
+
+
+ENDED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129,
+         signal.SIGKILL: -signal.SIGKILL}
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie, whom nobody has waited for yet, is not."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2][1] != 'Z'
+    except OSError:
+        return False
 
 
 def test_two_at_once_do_not_disturb_each_other_nor_the_worktree(repo: Repo) -> None:
