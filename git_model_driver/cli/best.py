@@ -17,8 +17,8 @@ import re
 import sys
 from typing import Any
 
-from git_model_driver.cli import evaluate as evaluating_verb
 from git_model_driver.cli import evaluating
+from git_model_driver.cli import results
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
         evaluator, [incumbent, *candidates], repository, store_of(repository),
         evaluating.means_of(args),
     )
-    evaluating_verb.keep(report)
-    evaluating_verb.tell_failures(report)
+    results.keep(report)
+    results.tell_failures(report)
     verdict = _verdict(args, report)
     worse_only = args.not_worse or (args.min_gain is None and is_bisection())
     good = not verdict.is_worse if worse_only else verdict.is_better
@@ -134,7 +134,7 @@ def _verdict(args: argparse.Namespace, report: Report) -> Verdict:
 
 
 def _lines(report: Report, verdict: Verdict) -> list[str]:
-    lines = evaluating_verb.lines(report, verdict.compared)
+    lines = results.lines(report, verdict.compared)
     test, low, high = verdict.test, *verdict.test.interval
     digits = render.digits_for([high - low])
     what = 'folds' if test.n == len(report.results[0].folds) else 'examples'
@@ -171,7 +171,7 @@ def _document(
     report: Report, verdict: Verdict, good: bool, chosen: Version,
 ) -> dict[str, Any]:
     test = verdict.test
-    found = evaluating_verb.document(report, verdict.compared)
+    found = results.document(report, verdict.compared)
     found['best'] = {
         'revision': chosen.name, 'commit': chosen.commit,
         'candidate': verdict.winner.name, 'incumbent': verdict.incumbent.name,
@@ -179,7 +179,7 @@ def _document(
         'min_gain': verdict.min_gain, 'test': test.name, 'n': test.n,
         'gain': test.mean, 'p': test.p, 'level': verdict.level,
         'chosen_on_other_folds': verdict.reported,
-        'interval': [evaluating_verb.finite(end) for end in test.interval],
+        'interval': [results.finite(end) for end in test.interval],
     }
     return found
 

@@ -19,7 +19,8 @@ from safetensors.numpy import load_file
 asker = open(f'/proc/{os.getppid()}/stat').read().split()[3]
 with open(os.environ['LOG'], 'a') as log:
     log.write(asker + '\\n')
-print(float(load_file(os.environ['MODEL_PATH'])['w'][0]) + int(os.environ['MODEL_FOLD']))
+quality = float(load_file(os.environ["MODEL_PATH"])["w"][0])
+print(quality + int(os.environ["MODEL_FOLD"]))
 '''
 COMMAND = 'python3 eval.py {fold}; true'        # so that the shell stays
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from git_model_driver.cli.main import main
+from git_model_driver.evaluation import runner
 from tests.testing.pages import Page
 from tests.testing.repository import Done
 from tests.testing.repository import Repo
@@ -49,6 +51,24 @@ def split(path, test):
 
 def whole(path):
     return [i / 40 for i in range(40)]
+'''
+HARNESS = '''\
+import json, sys
+from safetensors.numpy import load_file
+path, out = sys.argv[1:]
+quality = load_file(path)['w'][0]
+right = [float(i / 40 < quality) for i in range(40)]
+stem = out.removesuffix('.json')
+with open(f'{stem}_2026-11-29T10-41-09.123456.json', 'w') as file:
+    json.dump({'results': {'arc_easy': {
+        'alias': 'arc_easy', 'acc,none': sum(right) / 40, 'acc_stderr,none': .1,
+        'sample_len': 40}}}, file)
+folder = out.rpartition('/')[0]
+with open(f'{folder}/samples_arc_easy_2026-11-29T10-41-09.123456.jsonl', 'w') as file:
+    for i, score in enumerate(right):
+        print(json.dumps({'doc_id': i, 'filter': 'none', 'metrics': ['acc'],
+                          'acc': score}), file=file)
+print('|Tasks|Version|Filter|n-shot|')
 '''
 RULE = '''\
 [model-eval "quality"]
@@ -202,6 +222,17 @@ def test_a_bad_evaluator_is_told_in_words_and_others_are_evaluated(
     assert 'Traceback' not in done.err
 
 
+def test_what_the_harness_writes_is_read_example_by_example(repo: Repo) -> None:
+    """--output_path {out} is a path ending in .json: others are written beside it."""
+    repo.write('harness.py', HARNESS)
+    found = data(repo, '--command', 'python3 harness.py {path} {out}', '-k4',
+                 '--metric=arc_easy.acc', 'main', 'better')
+    assert [each['mean'] for each in found['results']] == [.5, .6]
+    compared, = found['comparisons']
+    assert (compared['test'], compared['n'], compared['gain']) == (
+        'McNemar, exact', 40, pytest.approx(.1))
+
+
 @pytest.mark.slow
 def test_a_python_functions_examples_are_split_as_is_said(repo: Repo) -> None:
     repo.write('quality.py', QUALITY)
@@ -273,6 +304,22 @@ def is_alive(pid: int) -> bool:
         return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2][1] != 'Z'
     except OSError:
         return False
+
+
+def test_versions_are_on_disk_only_while_they_are_asked_about(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The score is how many versions are there at once; any of these is too large."""
+    command = 'ls -d "${MODEL_PATH%/*}"/../????????????????????*/ | wc -l #{fold}'
+    monkeypatch.chdir(repo.path)
+    wanted = 'main', 'better', 'worse'
+    for most, seen in ((runner.MOST_AT_ONCE, 3), (1, 1)):
+        monkeypatch.setattr(runner, 'MOST_AT_ONCE', most)
+        assert main(['evaluate', '--json', '--again', '--command', command, *wanted]
+                    ) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [each['folds'] for each in found['results']] == [[seen] * 5] * 3
+    assert not list((repo.path / '.git/model/evaluating').iterdir())
 
 
 def test_two_at_once_do_not_disturb_each_other_nor_the_worktree(repo: Repo) -> None:
