@@ -5,9 +5,16 @@ points to, or else the first revision. The best of several equal ones looks bett
 it is: so the test allows for their number, and the gain to expect is reported, on each
 fold that of what was chosen on the others.
 
+--tag makes an annotated tag, or moves it from a worse version to the better one; it is
+signed where Git's configuration says so (tag.gpgSign), and pushed by "git push --force
+<remote> tag <name>".
+
 Exit code 0 if one is better than the incumbent, by more than --min-gain and not by
-chance, else 1. "git bisect run git model best --against <revision>" finds the commit
-that did harm: in a bisection, and with --not-worse, it is 1 only if HEAD is worse.
+chance, else 1; it is 1, too, and nothing is tagged, if a candidate could not be
+evaluated. 128 if nothing can be said (the incumbent could not be evaluated, or no
+candidate), 129 for what makes no sense. "git bisect run git model best --against
+<revision>" finds the commit that did harm: in a bisection, and with --not-worse, it is
+1 only if HEAD is worse; commits that cannot be evaluated are skipped (125).
 """
 from __future__ import annotations
 
@@ -27,6 +34,7 @@ from git_model_driver.evaluation import versions
 from git_model_driver.evaluation.best import Verdict
 from git_model_driver.evaluation.runner import Report
 from git_model_driver.evaluation.runner import evaluate
+from git_model_driver.evaluation.versions import NoModel
 from git_model_driver.evaluation.versions import Version
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run as git
@@ -34,6 +42,7 @@ from git_model_driver.git.operation import is_bisection
 from git_model_driver.render import evaluation as render
 from git_model_driver.transfer.locate import store_of
 
+_SKIP = 125     # to git bisect run: this commit cannot be tested
 _GAIN = re.compile(r'([-+]?[0-9]*\.?[0-9]+)(%?)')
 
 
@@ -57,13 +66,24 @@ def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
     evaluator = evaluating.evaluator_of(args, repository)
     _gain(args.min_gain, 1.0)
-    incumbent, candidates = _sides(args, evaluator.path)
+    if args.tag is not None:
+        _check_tag(args.tag)
+    try:
+        incumbent, candidates = _sides(args, evaluator.path)
+    except NoModel as e:
+        if not is_bisection():
+            raise
+        print(e, file=sys.stderr)
+        return _SKIP
     report = evaluate(
         evaluator, [incumbent, *candidates], repository, store_of(repository),
         evaluating.means_of(args),
     )
     results.keep(report)
     results.tell_failures(report)
+    lost = any(each.failures for each in report.results[1:])
+    if lost and not report.results[0].failures and is_bisection():
+        return _SKIP
     verdict = _verdict(args, report)
     worse_only = args.not_worse or (args.min_gain is None and is_bisection())
     good = not verdict.is_worse if worse_only else verdict.is_better
@@ -72,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_document(report, verdict, good, chosen), indent=2))
     else:
         print(*_lines(report, verdict), sep='\n')
+    if lost:
+        return 1
     if args.tag:
         _tag(args.tag, chosen, verdict)
     return 0 if good else 1
@@ -103,6 +125,15 @@ def _sides(
 def _tagged(name: str) -> bool:
     found = git.attempt('rev-parse', '--verify', '--quiet', f'refs/tags/{name}')
     return found.code == 0
+
+
+def _check_tag(name: str) -> None:
+    """Before hours of work. Raises UsageError."""
+    full = f'refs/tags/{name}'
+    if name.startswith('-') or git.attempt('check-ref-format', full).code:
+        raise UsageError(
+            f"'{name}' cannot be the name of a tag", 'see "git help check-ref-format"',
+        )
 
 
 def _gain(text: str | None, mean: float) -> float:

@@ -5,7 +5,10 @@ is left alone. The evaluator says how good it is, fold by fold. Answers are kept
 was interrupted goes on where it was, and nothing is asked twice. The results are noted
 on the model (git notes --ref=model-eval), whichever commits have it.
 
-Versions are compared with the first one. Exit code 1 if some could not be evaluated.
+Versions are compared with the first one. A command or function runs at the top of the
+worktree (in a bare repository, where you are). Exit code 1 if some could not be
+evaluated, 128 without leave to run the evaluator or where it cannot be used at all, 129
+for what makes no sense.
 """
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.revision:
             return 0
     if args.recorded:
-        return _show_recorded(args)
+        return _show_recorded(args, repository)
     evaluator = evaluating.evaluator_of(args, repository)
     wanted = _versions(args, evaluator.path)
     report = evaluate(
@@ -75,8 +78,8 @@ def _versions(args: argparse.Namespace, path: str) -> list[Version]:
     return [versions.find(name, path) for name in args.revision or ['HEAD']]
 
 
-def _show_recorded(args: argparse.Namespace) -> int:
-    wanted = _versions(args, args.model or '')
+def _show_recorded(args: argparse.Namespace, repository: Repository) -> int:
+    wanted = _versions(args, evaluating.model_of(args, repository))
     found = [(version, one) for version in wanted for one in records.of(version.oid)]
     if args.json:
         print(json.dumps([

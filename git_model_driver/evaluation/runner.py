@@ -7,6 +7,7 @@ from typing import Any
 from typing import NamedTuple
 
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import MissingObject
 from git_model_driver.evaluation import folds
 from git_model_driver.evaluation import jobs
 from git_model_driver.evaluation import permission
@@ -170,10 +171,7 @@ def _jobs(
     try:
         path = str(versions.write(version, place, work.store))
     except (GitModelError, OSError) as e:
-        hints = e.hints if isinstance(e, GitModelError) else ()
-        said = e.message if isinstance(e, GitModelError) else str(e)
-        why = '; '.join([f'the model cannot be written: {said}', *hints])
-        plan.failures[version.oid] = [why]
+        plan.failures[version.oid] = [_unwritten(e)]
         versions.remove(place)
         return []
     facts = versions.facts_of(path)
@@ -183,6 +181,14 @@ def _jobs(
             version.oid, facts, str(work.top), str(work.scratch), str(work.results),
         )) for number, key in left
     ]
+
+
+def _unwritten(error: GitModelError | OSError) -> str:
+    said = ['the model cannot be written: ' + (
+        error.message if isinstance(error, GitModelError) else str(error))]
+    if isinstance(error, MissingObject):    # "git model pull" is for what HEAD has
+        said += [*error.hints[:-1], 'get them with "git model fetch"']
+    return '; '.join(said)
 
 
 def _take(plan: _Plan, outcome: Outcome, results: Path) -> None:

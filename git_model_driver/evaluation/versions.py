@@ -36,6 +36,10 @@ _UNSAFE = re.compile(r'[^\w.+-]', re.ASCII)
 Facts = Mapping[str, tuple[int, int, int]]
 
 
+class NoModel(UsageError):
+    """A revision has no model, or not that one."""
+
+
 class Version(NamedTuple):
     """A model, or a folder with one, in a commit. ``oid`` is the blob's or tree's."""
 
@@ -49,7 +53,7 @@ class Version(NamedTuple):
 def find(revision: str, path: str) -> Version:
     """The model of a revision: that at ``path`` (from the top), or its only one.
 
-    Raises UsageError where there is none, or several to choose from.
+    Raises NoModel where there is none, UsageError where there are several.
     """
     commit = ancestry.resolve(revision)
     if commit is None:
@@ -64,7 +68,7 @@ def find(revision: str, path: str) -> Version:
     named = f'{commit}:{path}'
     kind = run.attempt('cat-file', '-t', named)
     if kind.code:
-        raise UsageError(
+        raise NoModel(
             f"there is no '{path}' in '{revision}'",
             f'see its models with "git model ls-files {words.shell(revision)}"',
         )
@@ -87,7 +91,7 @@ def _only_model(revision: str, commit: str) -> str:
     if len(paths) == 1:
         return paths[0]
     if not paths:
-        raise UsageError(
+        raise NoModel(
             f"there is no model in '{revision}'",
             'name one that is committed as raw bytes: --model <path>',
         )

@@ -18,6 +18,7 @@ from git_model_driver.cli.main import main
 from git_model_driver.evaluation import runner
 from tests.testing.pages import Page
 from tests.testing.repository import Done
+from tests.testing.repository import Git
 from tests.testing.repository import Repo
 from tests.testing.repository import after
 
@@ -399,6 +400,49 @@ def test_the_folder_of_a_model_is_written_with_what_belongs_to_it(repo: Repo) ->
                     'big model').out
     assert 'One score for each version: nothing can be said about chance.' in said
     assert 'layers' in said
+
+
+def test_a_model_is_named_from_where_we_are(repo: Repo) -> None:
+    repo.save("sub d/a 'n\nl.safetensors", w=[1.])
+    repo.commit('another')
+    for folder, name in (('sub d', "a 'n\nl.safetensors"), ('sub d', '.'),
+                         ('', 'sub d'), ('sub d', '../sub d')):
+        done = Git(repo.path / folder).run(
+            'git', 'model', 'evaluate', '--json', '--model', name, '--command',
+            'test -e eval.py && find {path} -type f -printf x | wc -c')
+        assert json.loads(done.out)['results'][0]['folds'] == [1]
+        again = Git(repo.path / folder).run(
+            'git', 'model', 'evaluate', '--recorded', '--model', name)
+        assert 'HEAD     1' in again.out
+    said = evaluate(repo, '--command', 'x', '--model', '../../etc', code=129).err
+    assert "there is no '../../etc' in 'HEAD'" in said
+
+
+@pytest.mark.parametrize('bare', [False, True])
+def test_missing_tensors_are_fetched_in_one_go_or_said_to_be_missing(
+    repo: Repo, tmp_path: Path, everywhere: None, monkeypatch: pytest.MonkeyPatch,
+    bare: bool,
+) -> None:
+    remote = tmp_path / 'remote.git'
+    repo.git('init', '-q', '--bare', '-b', 'main', str(remote))
+    repo.git('remote', 'add', 'origin', str(remote))
+    repo.git('push', '-q', 'origin', 'main', 'better', 'worse')
+    clone = repo.clone(tmp_path / 'clone', *(['--mirror'] if bare else []),
+                       url=str(remote))
+    names = [name if bare else f'origin/{name}' for name in ('main', 'better', 'worse')]
+    command = '--command', 'echo {fold}$(wc -c < {path})'
+    remote.rename(tmp_path / 'away')
+    done = evaluate(clone, *command, *names, code=1)
+    assert f"error: '{names[1]}' could not be evaluated: the model cannot" in done.err
+    assert 'tensor that is not in the store' in done.err
+    assert done.err.rstrip().endswith('get them with "git model fetch"')
+    (tmp_path / 'away').rename(remote)
+    trace = tmp_path / 'trace'
+    monkeypatch.setenv('GIT_TRACE', str(trace))
+    assert data(clone, *command, *names)['asked'] >= 10
+    monkeypatch.delenv('GIT_TRACE')
+    trace_of = trace.read_text()
+    assert 1 <= trace_of.count('built-in: git upload-pack') <= 2    # it asks, then gets
 
 
 def test_a_version_whose_tensors_are_gone_fails_alone(repo: Repo) -> None:
