@@ -40,6 +40,7 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git import run as git
 from git_model_driver.git.operation import is_bisection
 from git_model_driver.render import evaluation as render
+from git_model_driver.render.report import plural
 from git_model_driver.transfer.locate import store_of
 
 _SKIP = 125     # to git bisect run: this commit cannot be tested
@@ -168,7 +169,7 @@ def _lines(report: Report, verdict: Verdict) -> list[str]:
     lines = results.lines(report, verdict.compared)
     test, low, high = verdict.test, *verdict.test.interval
     digits = render.digits_for([high - low])
-    what = 'folds' if test.n == len(report.results[0].folds) else 'examples'
+    what = 'fold' if test.n == len(report.results[0].folds) else 'example'
     winner = words.printable(verdict.winner.name)
     incumbent = words.printable(verdict.incumbent.name)
     m = len(verdict.compared)
@@ -176,7 +177,8 @@ def _lines(report: Report, verdict: Verdict) -> list[str]:
         f"Gain of '{winner}': {render.number(test.mean, digits, True)}, "
         f'{100 * verdict.level:.4g} % interval '
         f'{render.interval(low, high, digits, True)}, p {render.p_value(test.p)}'
-        f'{f" for {m} candidates" if m > 1 else ""} ({test.name}, {test.n} {what}).'
+        f'{f" for {m} candidates" if m > 1 else ""} ({test.name}, '
+        f'{plural(test.n, what)}).'
     )]
     if m > 1:
         reported = render.number(verdict.reported, digits, True)

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.json:
         print(json.dumps(results.document(report, compared), indent=2))
     else:
-        print(*results.lines(report, compared), sep='\n')
+        results.show(report, compared)
     results.tell_failures(report)
     return 1 if any(each.failures for each in report.results) else 0
 

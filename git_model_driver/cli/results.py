@@ -14,6 +14,7 @@ from git_model_driver.evaluation.runner import Report
 from git_model_driver.evaluation.scores import Comparison
 from git_model_driver.evaluation.scores import Scores
 from git_model_driver.render import evaluation as render
+from git_model_driver.render.report import plural
 
 
 def keep(report: Report) -> None:
@@ -50,13 +51,18 @@ def lines(report: Report, compared: Sequence[Comparison]) -> list[str]:
     return [*found, '', *limits(report, compared)]
 
 
+def show(report: Report, compared: Sequence[Comparison]) -> None:
+    for line in lines(report, compared):
+        print(line)
+
+
 def heading(report: Report) -> str:
     evaluator, first = report.evaluator, report.asked[0]
     better = 'less' if report.less_is_better else 'more'
     path = words.printable(report.results[0].version.path)
     parts = [
         f'{path}: {words.printable(report.metric)} ({better} is better)',
-        f'evaluator "{words.printable(evaluator.name)}"', f'{first.folds} folds',
+        f'evaluator "{words.printable(evaluator.name)}"', plural(first.folds, 'fold'),
         f'seed {evaluator.seed}',
     ]
     if evaluator.repeats > 1:
