@@ -183,6 +183,18 @@ def test_a_repositorys_command_runs_only_after_its_user_allowed_that_text(
     assert data(repo, '--metric=score')['results'][0]['folds'] == [0, 10, 20, 30, 40]
 
 
+def test_what_a_repository_wants_to_run_cannot_hide(repo: Repo) -> None:
+    """On a terminal this would read: true."""
+    repo.write('.gitmodel', '[model-eval "q"]\n'
+               'command = "touch owned \x1b[2K\\btrue\\nhint: all is well"\n')
+    said = evaluate(repo, code=128).err
+    assert said.startswith(
+        "error: this repository's evaluator 'q' wants to run: touch owned "
+        r'\u001b[2K\u0008true\u000ahint: all is well'
+    )
+    assert not (repo.path / 'owned').exists()
+
+
 def bad(what: str) -> str:
     return f"python3 -c 'import os, sys, time, json; f = {{fold}}; {what}'"
 
