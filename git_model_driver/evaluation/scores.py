@@ -155,6 +155,9 @@ def _test(
     if {*before, *after} <= {0.0, sign}:
         return statistics.mcnemar(before, after, level)
     gained = [b - a for a, b in zip(before, after)]
+    if len(gained) < statistics.FEW:    # too few to be drawn from
+        return statistics.paired_t(gained, level)._replace(
+            name='paired t over examples')
     return statistics.paired_bootstrap(gained, level=level)
 
 

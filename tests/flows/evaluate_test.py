@@ -23,6 +23,7 @@ from tests.testing.repository import Done
 from tests.testing.repository import Git
 from tests.testing.repository import Repo
 from tests.testing.repository import after
+from tests.testing.terminal import show
 
 # One call is one line in the log; quality is the model's first number.
 EVALUATE = '''\
@@ -319,6 +320,15 @@ def is_alive(pid: int) -> bool:
         return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2][1] != 'Z'
     except OSError:
         return False
+
+
+def test_a_terminal_is_told_how_far_it_is(repo: Repo) -> None:
+    allow(repo)
+    evaluate(repo, 'main')
+    done = show(repo.path, 'git', 'model', 'evaluate', 'main', 'better',
+                env={'GIT_PROGRESS_DELAY': '0'})
+    assert done.text.startswith('Evaluating:  20% (1/5)\r')     # the rest is known
+    assert 'Evaluating: 100% (5/5), done.\nm $(touch owned)' in done.text
 
 
 def test_versions_are_on_disk_only_while_they_are_asked_about(
