@@ -24,6 +24,7 @@ from git_model_driver.evaluation.answers import Bad
 from git_model_driver.evaluation.evaluators import Evaluator
 from git_model_driver.git import programs
 
+STOP = 'stop'       # a file beside the models: nothing is to be begun any more
 _MOST_SAID = 200
 _ENTRY = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'entry.py')
 
@@ -100,6 +101,8 @@ def run_apart(job: Job) -> Outcome:
     """
     try:
         with programs.interruptible():
+            if os.path.exists(os.path.join(job.scratch, STOP)):
+                raise SystemExit
             return run(job)
     except (KeyboardInterrupt, SystemExit):
         os._exit(1)

@@ -71,7 +71,10 @@ def evaluate(
     """
     if not evaluator.trusted:
         permission.require(evaluator.text, evaluator.name, repository)
-    with programs.interruptible(), versions.folder(repository) as scratch:
+    with (
+        versions.folder(repository) as scratch,
+        programs.interruptible(scratch / jobs.STOP),
+    ):
         work = _Work(repository, store, scratch)
         identity = evaluator.identity(work.top)
         asked = folds.questions(evaluator, _description(evaluator, work))

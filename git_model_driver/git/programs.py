@@ -20,7 +20,7 @@ from typing import Optional
 
 _MOST_OUT = 64 << 20
 _MOST_ERR = 1 << 14
-_ENDING = ('SIGTERM', 'SIGHUP')
+_ENDING = ('SIGINT', 'SIGTERM', 'SIGHUP')
 _GROUP = 'group-'
 
 
@@ -90,26 +90,32 @@ def end_noted(notes: Path) -> None:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(mark: Path | None = None) -> Iterator[None]:
     """A signal that ends this process unwinds it first, as Ctrl-C does.
 
     Python's own way is to be gone at once, without ``finally``. A signal that is
-    ignored (nohup) stays so.
+    ignored (nohup) stays so. ``mark`` is a file that is made then, before anything
+    is ended: workers who see it begin nothing more.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+
+    def unwind(number: int, _: FrameType | None) -> NoReturn:
+        if mark:
+            with suppress(OSError):
+                mark.touch()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
+
     before = {}
     for name in _ENDING:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            before[number] = signal.signal(number, _unwind)
+            before[number] = signal.signal(number, unwind)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _unwind(number: int, _: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
