@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import git_model_driver
+from git_model_driver.cli.main import PLUMBING
+from git_model_driver.cli.main import VERBS
 
 PACKAGE = Path(git_model_driver.__file__).parent
 MODULES = sorted(
@@ -109,6 +111,17 @@ def test_only_the_doors_speak(module: str) -> None:
         if name == 'print':
             target = {k.arg: ast.unparse(k.value) for k in call.keywords}.get('file')
             assert (floor(module), target) == ('filters', 'sys.stderr')
+
+
+@pytest.mark.parametrize('verb', sorted(
+    module for module, _ in {**VERBS, **PLUMBING}.values()
+))
+def test_a_verb_does_not_import_another(verb: str) -> None:
+    """What two of them need has a room of its own; a pair that belongs together may."""
+    others = {f'git_model_driver.cli.{module}' for module, _ in VERBS.values()}
+    found = others & set(imports(tree(f'git_model_driver/cli/{verb}')))
+    together = {'uninstall': ['install'], 'pull': ['checkout', 'fetch']}
+    assert sorted(name.rpartition('.')[2] for name in found) == together.get(verb, [])
 
 
 @pytest.mark.parametrize('module', MODULES)

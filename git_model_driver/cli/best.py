@@ -5,9 +5,16 @@ points to, or else the first revision. The best of several equal ones looks bett
 it is: so the test allows for their number, and the gain to expect is reported, on each
 fold that of what was chosen on the others.
 
+--tag makes an annotated tag, or moves it from a worse version to the better one; it is
+signed where Git's configuration says so (tag.gpgSign), and pushed by "git push --force
+<remote> tag <name>".
+
 Exit code 0 if one is better than the incumbent, by more than --min-gain and not by
-chance, else 1. "git bisect run git model best --against <revision>" finds the commit
-that did harm: in a bisection, and with --not-worse, it is 1 only if HEAD is worse.
+chance, else 1; it is 1, too, and nothing is tagged, if a candidate could not be
+evaluated. 128 if nothing can be said (the incumbent could not be evaluated, or no
+candidate), 129 for what makes no sense. "git bisect run git model best --against
+<revision>" finds the commit that did harm: in a bisection, and with --not-worse, it is
+1 only if HEAD is worse; commits that cannot be evaluated are skipped (125).
 """
 from __future__ import annotations
 
@@ -17,8 +24,8 @@ import re
 import sys
 from typing import Any
 
-from git_model_driver.cli import evaluate as evaluating_verb
 from git_model_driver.cli import evaluating
+from git_model_driver.cli import results
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
@@ -27,13 +34,16 @@ from git_model_driver.evaluation import versions
 from git_model_driver.evaluation.best import Verdict
 from git_model_driver.evaluation.runner import Report
 from git_model_driver.evaluation.runner import evaluate
+from git_model_driver.evaluation.versions import NoModel
 from git_model_driver.evaluation.versions import Version
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run as git
 from git_model_driver.git.operation import is_bisection
 from git_model_driver.render import evaluation as render
+from git_model_driver.render.report import plural
 from git_model_driver.transfer.locate import store_of
 
+_SKIP = 125     # to git bisect run: this commit cannot be tested
 _GAIN = re.compile(r'([-+]?[0-9]*\.?[0-9]+)(%?)')
 
 
@@ -57,13 +67,24 @@ def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
     evaluator = evaluating.evaluator_of(args, repository)
     _gain(args.min_gain, 1.0)
-    incumbent, candidates = _sides(args, evaluator.path)
+    if args.tag is not None:
+        _check_tag(args.tag)
+    try:
+        incumbent, candidates = _sides(args, evaluator.path)
+    except NoModel as e:
+        if not is_bisection():
+            raise
+        print(e, file=sys.stderr)
+        return _SKIP
     report = evaluate(
         evaluator, [incumbent, *candidates], repository, store_of(repository),
         evaluating.means_of(args),
     )
-    evaluating_verb.keep(report)
-    evaluating_verb.tell_failures(report)
+    results.keep(report)
+    results.tell_failures(report)
+    lost = any(each.failures for each in report.results[1:])
+    if lost and not report.results[0].failures and is_bisection():
+        return _SKIP
     verdict = _verdict(args, report)
     worse_only = args.not_worse or (args.min_gain is None and is_bisection())
     good = not verdict.is_worse if worse_only else verdict.is_better
@@ -72,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_document(report, verdict, good, chosen), indent=2))
     else:
         print(*_lines(report, verdict), sep='\n')
+    if lost:
+        return 1
     if args.tag:
         _tag(args.tag, chosen, verdict)
     return 0 if good else 1
@@ -105,6 +128,15 @@ def _tagged(name: str) -> bool:
     return found.code == 0
 
 
+def _check_tag(name: str) -> None:
+    """Before hours of work. Raises UsageError."""
+    full = f'refs/tags/{name}'
+    if name.startswith('-') or git.attempt('check-ref-format', full).code:
+        raise UsageError(
+            f"'{name}' cannot be the name of a tag", 'see "git help check-ref-format"',
+        )
+
+
 def _gain(text: str | None, mean: float) -> float:
     found = _GAIN.fullmatch((text or '0').strip())
     if found is None:
@@ -134,10 +166,10 @@ def _verdict(args: argparse.Namespace, report: Report) -> Verdict:
 
 
 def _lines(report: Report, verdict: Verdict) -> list[str]:
-    lines = evaluating_verb.lines(report, verdict.compared)
+    lines = results.lines(report, verdict.compared)
     test, low, high = verdict.test, *verdict.test.interval
     digits = render.digits_for([high - low])
-    what = 'folds' if test.n == len(report.results[0].folds) else 'examples'
+    what = 'fold' if test.n == len(report.results[0].folds) else 'example'
     winner = words.printable(verdict.winner.name)
     incumbent = words.printable(verdict.incumbent.name)
     m = len(verdict.compared)
@@ -145,7 +177,8 @@ def _lines(report: Report, verdict: Verdict) -> list[str]:
         f"Gain of '{winner}': {render.number(test.mean, digits, True)}, "
         f'{100 * verdict.level:.4g} % interval '
         f'{render.interval(low, high, digits, True)}, p {render.p_value(test.p)}'
-        f'{f" for {m} candidates" if m > 1 else ""} ({test.name}, {test.n} {what}).'
+        f'{f" for {m} candidates" if m > 1 else ""} ({test.name}, '
+        f'{plural(test.n, what)}).'
     )]
     if m > 1:
         reported = render.number(verdict.reported, digits, True)
@@ -171,7 +204,7 @@ def _document(
     report: Report, verdict: Verdict, good: bool, chosen: Version,
 ) -> dict[str, Any]:
     test = verdict.test
-    found = evaluating_verb.document(report, verdict.compared)
+    found = results.document(report, verdict.compared)
     found['best'] = {
         'revision': chosen.name, 'commit': chosen.commit,
         'candidate': verdict.winner.name, 'incumbent': verdict.incumbent.name,
@@ -179,7 +212,7 @@ def _document(
         'min_gain': verdict.min_gain, 'test': test.name, 'n': test.n,
         'gain': test.mean, 'p': test.p, 'level': verdict.level,
         'chosen_on_other_folds': verdict.reported,
-        'interval': [evaluating_verb.finite(end) for end in test.interval],
+        'interval': [results.finite(end) for end in test.interval],
     }
     return found
 

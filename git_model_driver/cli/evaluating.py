@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from git_model_driver.core.errors import UsageError
 from git_model_driver.evaluation import evaluators
 from git_model_driver.evaluation.evaluators import Evaluator
-from git_model_driver.evaluation.runner import BACKENDS
-from git_model_driver.evaluation.runner import CLUSTERS
-from git_model_driver.evaluation.runner import Means
+from git_model_driver.evaluation.workers import BACKENDS
+from git_model_driver.evaluation.workers import CLUSTERS
+from git_model_driver.evaluation.workers import Means
 from git_model_driver.git.progress import Meter
 from git_model_driver.git.repository import Repository
 
@@ -62,7 +63,7 @@ def evaluator_of(args: argparse.Namespace, repository: Repository) -> Evaluator:
     if args.jobs == 0:
         raise UsageError('--jobs is a number of processes, or -1 for all cores')
     if args.model is not None:
-        fields['path'] = args.model
+        fields['path'] = model_of(args, repository)
     if args.time_limit is not None:
         try:
             fields['timeout'] = evaluators.seconds(args.time_limit)
@@ -76,6 +77,14 @@ def evaluator_of(args: argparse.Namespace, repository: Repository) -> Evaluator:
             Evaluator('command line', trusted=True)._replace(**fields),
         )
     return evaluators.find(args.evaluator, repository)._replace(**fields)
+
+
+def model_of(args: argparse.Namespace, repository: Repository) -> str:
+    """The path that --model names, from the top; it is given from where we are."""
+    if args.model is None or repository.top is None:
+        return args.model or ''
+    here = os.path.join(os.getcwd(), args.model)
+    return os.path.relpath(os.path.normpath(here), os.path.realpath(repository.top))
 
 
 def means_of(args: argparse.Namespace) -> Means:

@@ -102,19 +102,14 @@ def _recipe(
     if not wants_evaluator and not (args.evaluator or args.command or args.python):
         return recipe, 'uniform' if args.uniform else 'weights'
     evaluator = evaluating.evaluator_of(args, repository)
-    version = versions.find(members[0].commit, evaluator.path)
-    if version.kind != 'blob':
-        raise UsageError(
-            f"'{version.path}' is a folder: soups are scored by one model file",
-            'name it with --model <path>; or say --weights and evaluate the result',
-        )
+    model = versions.find(members[0].commit, evaluator.path)
     kitchen = Kitchen(
-        version.path, members, evaluator, repository, store, evaluating.means_of(args),
+        model, members, evaluator, repository, store, evaluating.means_of(args),
     )
     if args.greedy:
         outcome, way = soups.greedy(kitchen, n), 'greedy'
     elif args.search:
-        groups = soups.groups_of(version.path, members[0])
+        groups = soups.groups_of(model, members[0])
         outcome = soups.search(kitchen, n, groups, args.budget, evaluator.seed)
         way = f'search, seed {evaluator.seed}'
     else:
@@ -165,7 +160,7 @@ def _commit(
                 f'files beside the models cannot be merged: {folded.failure}',
                 'merge them first, one after the other: git merge <branch>',
             )
-        paths = _models(used)
+        paths = soups.models_in('.', used)
         for path in paths:
             manifest, notes = soups.cook(path, members, recipe, store)
             index.put(path, manifests.serialize(manifest), octopus.mode_of(heads, path))
@@ -179,20 +174,6 @@ def _commit(
     commit = conclude.merge(heads[1:], text)
     print(f'Merged {", ".join(words.printable(m.name) for m in used)} as '
           f'{commit[:12]}; weights {recipe.text}')
-
-
-def _models(used: Sequence[Member]) -> list[str]:
-    """Paths of models that all of these have. Raises GitModelError where there is none.
-    """
-    common: set[str] = set.intersection(*(
-        set(versions.models_of(member.commit)) for member in used
-    ))
-    if not common:
-        raise GitModelError(
-            'there is no model that all of these versions have',
-            'see those of each with "git model ls-files <revision>"',
-        )
-    return sorted(common)
 
 
 def _text(

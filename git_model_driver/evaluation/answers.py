@@ -13,6 +13,9 @@ from math import isfinite
 from typing import Any
 from typing import NamedTuple
 
+from git_model_driver.evaluation import harness
+from git_model_driver.evaluation.harness import is_number
+
 SCORE = 'score'     # the name of a metric that has none
 _MOST_STARTS = 200
 _IDS = ('id', 'ids')
@@ -46,18 +49,13 @@ def restored(data: Any) -> Answer:
     )
 
 
-def parse(file: bytes, out: bytes) -> Answer:
-    """The answer in the file {out}, or else the last JSON on standard output.
+def parse(said: bytes) -> Answer:
+    """The answer that is the last JSON in what was said. Raises Bad."""
+    return understood(last_json(said.decode('utf-8', 'replace')))
 
-    Raises Bad.
-    """
-    text = (file if file.strip() else out).decode('utf-8', 'replace').strip()
-    if not text:
-        raise Bad('it said nothing: neither on standard output nor in {out}')
-    try:
-        answer = _understood(_last_json(text))
-    except RecursionError:
-        raise Bad('its JSON is nested too deep') from None
+
+def checked(answer: Answer) -> Answer:
+    """The answer. Raises Bad unless it is one, of finite numbers."""
     if not answer.metrics:
         raise Bad('its JSON has no number that could be a metric')
     for name, value in answer.metrics.items():
@@ -68,12 +66,17 @@ def parse(file: bytes, out: bytes) -> Answer:
             raise Bad(f"its '{name}' of some example is not a finite number")
         if answer.ids and len(answer.ids) != len(each):
             raise Bad(f"it has {len(answer.ids)} ids for {len(each)} of '{name}'")
+    if len(set(answer.ids)) != len(answer.ids):
+        raise Bad('two of its examples have the same id')
     return answer
 
 
-def _last_json(text: str) -> Any:
-    """The whole text, or what follows a log: from some line on to the end."""
-    lines = text.splitlines(keepends=True)
+def last_json(text: str) -> Any:
+    """The whole text, or what follows a log: from some line on to the end.
+
+    Raises Bad.
+    """
+    lines = text.strip().splitlines(keepends=True)
     starts = [0, *(
         i for i in reversed(range(1, len(lines))) if lines[i][:1] in '{[-0123456789'
     )][:_MOST_STARTS]
@@ -82,6 +85,8 @@ def _last_json(text: str) -> Any:
             return json.loads(''.join(lines[start:]))
         except ValueError:
             continue
+        except RecursionError:
+            raise Bad('its JSON is nested too deep') from None
     last = lines[-1].strip()[:80]
     try:
         return float(last)      # JSON knows no "nan" nor "inf"
@@ -90,15 +95,25 @@ def _last_json(text: str) -> Any:
     raise Bad(f"there is no JSON at the end of what it said; the last line: '{last}'")
 
 
+def understood(data: Any) -> Answer:
+    """What data mean that an evaluator gave. Raises Bad."""
+    try:
+        return checked(_understood(data))
+    except RecursionError:
+        raise Bad('its JSON is nested too deep') from None
+    except OverflowError:
+        raise Bad('a number in its JSON is too large') from None
+
+
 def _understood(data: Any) -> Answer:
-    if _is_number(data):
+    if is_number(data):
         return Answer({SCORE: float(data)})
     if isinstance(data, list):
         return _of_examples({}, {SCORE: data})
     if not isinstance(data, dict):
         raise Bad('its JSON is neither a number, a list nor an object')
-    if 'results' in data and isinstance(data['results'], dict):
-        return Answer(dict(_harness(data['results'])))
+    if harness.is_results(data):
+        return Answer(*harness.read(data, ()))
     metrics = data.get('metrics', data)
     found = dict(_leaves('', {k: v for k, v in _pairs(metrics) if k != 'per_example'}))
     return _of_examples(found, data.get('per_example') or {})
@@ -116,21 +131,8 @@ def _leaves(prefix: str, data: Any) -> Iterator[tuple[str, float]]:
     for key, value in _pairs(data):
         if isinstance(value, dict):
             yield from _leaves(f'{prefix}{key}.', value)
-        elif _is_number(value):
+        elif is_number(value):
             yield f'{prefix}{key}', float(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _harness(results: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """``{"arc_easy": {"acc,none": 0.61, …}}``: ``arc_easy.acc``; other filters keep
-    their names, ``gsm8k.exact_match,strict-match``.
-    """
-    for name, value in _leaves('', results):
-        if '_stderr,' not in name:
-            yield name.removesuffix(',none'), value
 
 
 def _of_examples(metrics: dict[str, float], given: Any) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -17,11 +18,13 @@ from typing import Optional
 from git_model_driver.core.words import printable
 from git_model_driver.evaluation import answers
 from git_model_driver.evaluation import versions
+from git_model_driver.evaluation import written
 from git_model_driver.evaluation.answers import Answer
 from git_model_driver.evaluation.answers import Bad
 from git_model_driver.evaluation.evaluators import Evaluator
 from git_model_driver.git import programs
 
+STOP = 'stop'       # a file beside the models: nothing is to be begun any more
 _MOST_SAID = 200
 _ENTRY = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'entry.py')
 
@@ -49,8 +52,10 @@ class Job(NamedTuple):
     key: str
     evaluator: Evaluator
     question: Question
+    place: str          # what the version is written below
     path: str
     commit: str
+    oid: str
     facts: Mapping[str, tuple[int, int, int]]
     top: str            # where the evaluator runs
     scratch: str        # where it may write {out}
@@ -60,15 +65,15 @@ class Job(NamedTuple):
 class Outcome(NamedTuple):
     """The answer, or why there is none."""
 
-    key: str
+    job: Job
     answer: Optional[Answer]
     failure: str = ''
 
 
 def run(job: Job) -> Outcome:
     """Ask, and keep the answer. What goes wrong is a failure, in words."""
-    handle, out = tempfile.mkstemp(prefix='out-', suffix='.json', dir=job.scratch)
-    os.close(handle)
+    place = tempfile.mkdtemp(prefix='out-', dir=job.scratch)
+    out = os.path.join(place, 'out.json')
     try:
         if versions.facts_of(job.path) != job.facts:
             raise Bad('another fold of it has written to the model')
@@ -76,19 +81,31 @@ def run(job: Job) -> Outcome:
         if versions.facts_of(job.path) != job.facts:
             raise Bad('it has written to the model, which all folds read')
     except Bad as e:
-        return Outcome(job.key, None, printable(str(e)))
+        return Outcome(job, None, printable(str(e)))
     except FileNotFoundError as e:
         gone = e.filename == job.path
         what = 'it, or another fold, has removed the model' if gone else str(e)
-        return Outcome(job.key, None, printable(what))
+        return Outcome(job, None, printable(what))
     except OSError as e:
-        return Outcome(job.key, None, printable(f'it cannot be run: {e}'))
+        return Outcome(job, None, printable(f'it cannot be run: {e}'))
     finally:
-        with suppress(OSError):
-            os.unlink(out)
+        shutil.rmtree(place, ignore_errors=True)
     with suppress(OSError):     # on another machine it may have no place
         keep(Path(job.results), job.key, answer)
-    return Outcome(job.key, answer)
+    return Outcome(job, answer)
+
+
+def run_apart(job: Job) -> Outcome:
+    """``run`` in a worker, who is gone when interrupted: he must not begin the next
+    one, as joblib's workers do after an exception.
+    """
+    try:
+        with programs.interruptible():
+            if os.path.exists(os.path.join(job.scratch, STOP)):
+                raise SystemExit
+            return run(job)
+    except (KeyboardInterrupt, SystemExit):
+        os._exit(1)
 
 
 def ask(job: Job, out: str) -> Answer:
@@ -99,16 +116,12 @@ def ask(job: Job, out: str) -> Answer:
         key: value for key, value in values.items() if key != 'out'
     }
     asked.update(train=job.question.train, test=job.question.test)
-    ended = _run(job.evaluator, job.top, values, asked)
+    ended = _run(job.evaluator, job.top, values, asked, job.scratch)
     if ended.code is None:
         raise Bad(f'it took longer than {job.evaluator.timeout:g} s, and was ended')
     if ended.code:
         raise Bad(f'it {_ending(ended.code)}{_last_words(ended.err)}')
-    with open(out, 'rb') as file:
-        said = file.read()
-    if not words and not said:
-        raise Bad('it ended without an answer')
-    return answers.parse(said, ended.out if words else b'')
+    return written.answer(Path(out), ended.out if words else b'')
 
 
 def _values(question: Question, path: str, commit: str, out: str) -> dict[str, Any]:
@@ -121,7 +134,7 @@ def _values(question: Question, path: str, commit: str, out: str) -> dict[str, A
 
 def _run(
     evaluator: Evaluator, top: str, values: Mapping[str, Any],
-    asked: Mapping[str, Any],
+    asked: Mapping[str, Any], notes: str,
 ) -> programs.Ended:
     environment = {f'MODEL_{key.upper()}': str(value) for key, value in values.items()}
     limit = evaluator.timeout
@@ -130,15 +143,16 @@ def _run(
         for key, value in values.items():
             # Paths are of safe characters only (versions.write): no quotes are needed.
             line = line.replace(f'{{{key}}}', str(value))
-        return programs.run(('sh', '-c', line), top, environment, limit)
+        return programs.run(('sh', '-c', line), top, environment, limit, b'', notes)
     command = (evaluator.interpreter or sys.executable, _ENTRY, evaluator.python)
-    return programs.run(command, top, environment, limit, json.dumps(asked).encode())
+    given = json.dumps(asked).encode()
+    return programs.run(command, top, environment, limit, given, notes)
 
 
 def describe(evaluator: Evaluator, top: str, scratch: str) -> dict[str, Any]:
     """What an entry point wants to know, and its examples. Raises Bad and OSError."""
     out = os.path.join(scratch, 'describe.json')
-    ended = _run(evaluator, top, {'out': out}, {'describe': True})
+    ended = _run(evaluator, top, {'out': out}, {'describe': True}, scratch)
     if ended.code is None:
         raise Bad('it took too long to say what it wants')
     if ended.code:

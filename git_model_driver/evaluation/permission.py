@@ -10,11 +10,12 @@ import hashlib
 import os
 from pathlib import Path
 
+from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import files
 from git_model_driver.git.repository import Repository
 
-DIGITS = 12
+DIGITS = 32     # nobody finds two texts with the same ones
 
 
 def key_of(text: str) -> str:
@@ -39,7 +40,8 @@ def require(text: str, name: str, repository: Repository) -> None:
     """Raises GitModelError, with the text, unless the user has allowed it."""
     if not is_allowed(text, repository):
         raise GitModelError(
-            f"this repository's evaluator '{name}' wants to run: {text}",
+            f"this repository's evaluator '{words.printable(name)}' wants to run: "
+            f'{words.printable(text)}',
             'read what that does; to allow exactly this here from now on, say '
             f'"git model evaluate --allow={key_of(text)}"',
         )

@@ -1,20 +1,19 @@
 """All versions, all folds: what is known is not asked again, the rest in parallel."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.core.errors import MissingObject
 from git_model_driver.evaluation import folds
 from git_model_driver.evaluation import jobs
 from git_model_driver.evaluation import permission
 from git_model_driver.evaluation import scores
 from git_model_driver.evaluation import versions
+from git_model_driver.evaluation import workers
 from git_model_driver.evaluation.answers import Answer
 from git_model_driver.evaluation.answers import Bad
 from git_model_driver.evaluation.evaluators import Evaluator
@@ -23,21 +22,14 @@ from git_model_driver.evaluation.jobs import Outcome
 from git_model_driver.evaluation.jobs import Question
 from git_model_driver.evaluation.scores import Scores
 from git_model_driver.evaluation.versions import Version
+from git_model_driver.evaluation.versions import gather
+from git_model_driver.evaluation.workers import Means
+from git_model_driver.git import programs
 from git_model_driver.git.repository import Repository
 from git_model_driver.store.objects import Store
 
-CLUSTERS = ('dask', 'ray')
-BACKENDS = ('loky', *CLUSTERS)
-Told = Callable[[int, int], None]       # folds done, of how many
-
-
-class Means(NamedTuple):
-    """How the work is done. ``again``: kept answers do not count."""
-
-    jobs: int = 1
-    backend: str = ''
-    again: bool = False
-    told: Told = lambda done, total: None
+MOST_AT_ONCE = 512 << 20    # bytes of versions that are written at the same time
+_Waiting = tuple[Version, Sequence[tuple[int, str]]]    # place and key of questions
 
 
 class Report(NamedTuple):
@@ -59,7 +51,6 @@ class _Work(NamedTuple):
     repository: Repository
     store: Store
     scratch: Path
-    place: Path         # of the version that is written
 
     @property
     def top(self) -> Path:
@@ -80,8 +71,11 @@ def evaluate(
     """
     if not evaluator.trusted:
         permission.require(evaluator.text, evaluator.name, repository)
-    with versions.folder(repository) as scratch:
-        work = _Work(repository, store, scratch, scratch)
+    with (
+        versions.folder(repository) as scratch,
+        programs.interruptible(scratch / jobs.STOP),
+    ):
+        work = _Work(repository, store, scratch)
         identity = evaluator.identity(work.top)
         asked = folds.questions(evaluator, _description(evaluator, work))
         plan = _Plan(evaluator, identity, asked, {}, {})
@@ -111,12 +105,16 @@ class _Plan(NamedTuple):
     found: dict[str, Answer]            # by key
     failures: dict[str, list[str]]      # by the model's oid
 
-    def open_questions(self, oid: str, results: Path) -> list[tuple[int, str]]:
-        """Place and key of each question without an answer; those kept are taken."""
+    def open_questions(
+        self, oid: str, results: Path, again: bool,
+    ) -> list[tuple[int, str]]:
+        """Place and key of each question without an answer; those kept are taken,
+        unless all are to be asked ``again``.
+        """
         left = []
         for place, question in enumerate(self.asked):
             key = question.key(oid, self.identity)
-            answer = jobs.kept(results, key)
+            answer = None if again else jobs.kept(results, key)
             if answer is None:
                 left.append((place, key))
             else:
@@ -129,105 +127,88 @@ def _ask(
 ) -> int:
     """Fill in answers and failures; how many questions were asked."""
     unique = {version.oid: version for version in reversed(wanted)}
+    waiting: list[_Waiting] = [
+        (version, left) for _, version in sorted(unique.items())
+        if (left := plan.open_questions(version.oid, work.results, means.again))
+    ]
+    total = sum(len(left) for _, left in waiting)
+    asked = 0
+    with workers.hired(means, total) as hands:
+        gather([version for version, _ in waiting], work.store)
+        while waiting:
+            todo = _batch(plan, waiting, work, hands.number)
+            for outcome in hands.work(todo):
+                asked += 1
+                _take(plan, outcome, work.results)
+                means.told(asked, total)
+            for place in {job.place for job in todo}:
+                versions.remove(Path(place))
+    return asked
+
+
+def _batch(
+    plan: _Plan, waiting: list[_Waiting], work: _Work, least: int,
+) -> list[Job]:
+    """The jobs of the next versions, which are written and no longer wait.
+
+    As many as the disk has room for, and ``least``, so that no worker has to wait.
+    Fold by fold, so that what changes on this machine meanwhile meets all of them.
+    """
     todo: list[tuple[int, Job]] = []
-    for n, (_, version) in enumerate(sorted(unique.items())):
-        todo += _jobs(plan, version, work._replace(place=work.scratch / str(n)), means)
-    # Fold by fold, so that what changes on this machine meanwhile meets all versions.
+    count = nbytes = 0
+    while waiting and (count < least or nbytes < MOST_AT_ONCE):
+        made = _jobs(plan, *waiting.pop(0), work)
+        if made:
+            todo += made
+            nbytes += sum(size for size, _, _ in made[0][1].facts.values())
+        count += 1
     todo.sort(key=lambda one: one[0])
-    of = {
-        question.key(oid, plan.identity): (oid, question)
-        for oid in unique for question in plan.asked
-    }
-    for done, outcome in enumerate(_run([job for _, job in todo], means), 1):
-        oid, question = of[outcome.key]
-        if outcome.answer is None:
-            said = _which(question) + outcome.failure
-            plan.failures.setdefault(oid, []).append(said)
-        else:
-            plan.found[outcome.key] = outcome.answer
-            if jobs.kept(work.results, outcome.key) is None:
-                jobs.keep(work.results, outcome.key, outcome.answer)
-        means.told(done, len(todo))
-    return len(todo)
+    return [job for _, job in todo]
 
 
 def _jobs(
-    plan: _Plan, version: Version, work: _Work, means: Means,
+    plan: _Plan, version: Version, left: Sequence[tuple[int, str]], work: _Work,
 ) -> list[tuple[int, Job]]:
-    """The version's open questions, by place; it is written where there are any."""
-    left = [
-        (place, question.key(version.oid, plan.identity))
-        for place, question in enumerate(plan.asked)
-    ] if means.again else plan.open_questions(version.oid, work.results)
-    if not left:
-        return []
+    """The version's open questions, by place; it is written for them."""
+    place = work.scratch / version.oid
     try:
-        path = str(versions.write(version, work.place, work.store))
+        path = str(versions.write(version, place, work.store))
     except (GitModelError, OSError) as e:
-        said = e.message if isinstance(e, GitModelError) else str(e)
-        plan.failures[version.oid] = [f'the model cannot be written: {said}']
+        plan.failures[version.oid] = [_unwritten(e)]
+        versions.remove(place)
         return []
     facts = versions.facts_of(path)
     return [
-        (place, Job(
-            key, plan.evaluator, plan.asked[place], path, version.commit, facts,
-            str(work.top), str(work.scratch), str(work.results),
-        )) for place, key in left
+        (number, Job(
+            key, plan.evaluator, plan.asked[number], str(place), path, version.commit,
+            version.oid, facts, str(work.top), str(work.scratch), str(work.results),
+        )) for number, key in left
     ]
+
+
+def _unwritten(error: GitModelError | OSError) -> str:
+    said = ['the model cannot be written: ' + (
+        error.message if isinstance(error, GitModelError) else str(error))]
+    if isinstance(error, MissingObject):    # "git model pull" is for what HEAD has
+        said += [*error.hints[:-1], 'get them with "git model fetch"']
+    return '; '.join(said)
+
+
+def _take(plan: _Plan, outcome: Outcome, results: Path) -> None:
+    job = outcome.job
+    if outcome.answer is None:
+        said = _which(job.question) + outcome.failure
+        plan.failures.setdefault(job.oid, []).append(said)
+        return
+    plan.found[job.key] = outcome.answer
+    if jobs.kept(results, job.key) is None:     # it was asked on another machine
+        jobs.keep(results, job.key, outcome.answer)
 
 
 def _which(question: Question) -> str:
     if question.fold is None:
         return ''
     return f'fold {question.fold + 1} of {question.folds}, seed {question.seed}: '
-
-
-def _run(todo: Sequence[Job], means: Means) -> Iterator[Outcome]:
-    """As they end. In this process where there is nothing to share out."""
-    if not todo:
-        return
-    if not means.backend and (means.jobs == 1 or len(todo) == 1):
-        yield from map(jobs.run, todo)
-        return
-    try:
-        import joblib
-    except ImportError:
-        raise GitModelError(
-            'several jobs at once need joblib, which is not installed',
-            "get it with: pip install 'git-model-driver[evaluate]', or say --jobs 1",
-        ) from None
-    backend = means.backend or 'loky'
-    with _cluster(backend), joblib.parallel_config(backend=backend):
-        way = 'list' if backend == 'ray' else 'generator_unordered'
-        parallel = joblib.Parallel(n_jobs=means.jobs, return_as=way, batch_size=1)
-        yield from parallel(joblib.delayed(jobs.run)(job) for job in todo)
-
-
-@contextmanager
-def _cluster(backend: str) -> Iterator[None]:
-    """Where the work goes: DASK_SCHEDULER_ADDRESS and RAY_ADDRESS say which cluster."""
-    try:
-        if backend == 'dask':
-            from dask import distributed
-
-            with distributed.Client():
-                yield
-            return
-        if backend == 'ray':
-            import ray
-            from ray.util.joblib import register_ray
-
-            ray.init(ignore_reinit_error=True)
-            register_ray()
-    except ImportError as e:
-        raise GitModelError(
-            f"the backend '{backend}' needs a package that is not installed: {e.name}",
-            f"get it with: pip install '{_PACKAGES[backend]}'",
-        ) from None
-    yield
-
-
-_PACKAGES = {'dask': 'dask[distributed]', 'ray': 'ray[default]'}
 
 
 def _report(plan: _Plan, wanted: Sequence[Version], fresh: int) -> Report:

@@ -72,15 +72,23 @@ def gather(
     is_told = all(metric in answer.examples for _, answer in told)
     if asked[0].fold is None and is_told:
         return _dealt(version, asked, found, metric)
-    examples: dict[str, tuple[int, float]] = {}
-    if is_told:
-        for question, answer in told:
-            fold = question.fold or 0
-            for i, score in enumerate(answer.examples[metric]):
-                name = answer.ids[i] if answer.ids else f'{fold}.{i}'
-                examples[name] = fold, score
     scores = tuple(answer.metrics[metric] for answer in found)
-    return Scores(version, scores, examples)
+    return Scores(version, scores, _told(told, metric) if is_told else {})
+
+
+def _told(
+    told: Sequence[tuple[Question, Answer]], metric: str,
+) -> dict[str, tuple[int, float]]:
+    """Fold and score of each example. An id that comes in two folds is of two."""
+    ids = [name for _, answer in told for name in answer.ids]
+    unique = all(answer.ids for _, answer in told) and len(set(ids)) == len(ids)
+    examples = {}
+    for question, answer in told:
+        fold = question.fold or 0
+        names = answer.ids or range(len(answer.examples[metric]))
+        for name, score in zip(names, answer.examples[metric]):
+            examples[f'{name}' if unique else f'{fold}.{name}'] = fold, score
+    return examples
 
 
 def _dealt(
@@ -147,6 +155,9 @@ def _test(
     if {*before, *after} <= {0.0, sign}:
         return statistics.mcnemar(before, after, level)
     gained = [b - a for a, b in zip(before, after)]
+    if len(gained) < statistics.FEW:    # too few to be drawn from
+        return statistics.paired_t(gained, level)._replace(
+            name='paired t over examples')
     return statistics.paired_bootstrap(gained, level=level)
 
 

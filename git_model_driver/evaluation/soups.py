@@ -18,14 +18,16 @@ from git_model_driver.evaluation import recipes
 from git_model_driver.evaluation import runner
 from git_model_driver.evaluation import scores
 from git_model_driver.evaluation import statistics
+from git_model_driver.evaluation import versions
 from git_model_driver.evaluation.evaluators import Evaluator
 from git_model_driver.evaluation.recipes import Recipe
-from git_model_driver.evaluation.runner import Means
 from git_model_driver.evaluation.runner import Report
 from git_model_driver.evaluation.scores import Comparison
 from git_model_driver.evaluation.scores import Scores
 from git_model_driver.evaluation.versions import Version
+from git_model_driver.evaluation.workers import Means
 from git_model_driver.git import run
+from git_model_driver.git import trees
 from git_model_driver.git.operation import MERGE
 from git_model_driver.git.repository import Repository
 from git_model_driver.merging import merge as merging
@@ -69,10 +71,10 @@ def cook(
         return sides[0], []
     theirs = [rule for rule in load(MERGE).rules if rule.key in _KEPT_KEYS]
     rules = Rules([*theirs, *recipe.rules()], MERGE)
-    versions = Versions(None, tuple(sides), tuple(member.name for member in used))
+    merging_of = Versions(None, tuple(sides), tuple(member.name for member in used))
     beside = Siblings.of([None, *(member.commit for member in used)], path)
     means = means_for(path, rules, store, beside, len(used))
-    merged = merging.merge(versions, means)
+    merged = merging.merge(merging_of, means)
     if merged.reasons:
         name, why = next(iter(merged.reasons.items()))
         raise GitModelError(
@@ -94,13 +96,13 @@ def _manifest(member: Member, path: str) -> Manifest:
 
 
 class Kitchen:
-    """Makes and scores soups of one model; equal ones once."""
+    """Makes and scores soups of a model, or of all in a folder; equal ones once."""
 
     def __init__(
-        self, path: str, members: Sequence[Member], evaluator: Evaluator,
+        self, model: Version, members: Sequence[Member], evaluator: Evaluator,
         repository: Repository, store: Store, means: Means,
     ) -> None:
-        self._path = path
+        self._model = model
         self._members = members
         self._evaluator = evaluator
         self._repository = repository
@@ -129,13 +131,28 @@ class Kitchen:
         return [self._known[recipe] for recipe in tried]
 
     def _version(self, recipe: Recipe) -> Version:
-        manifest, _ = cook(self._path, self._members, recipe, self._store)
+        used = [self._members[i] for i in recipe.used]
+        name = used[0].name
+        if len(used) > 1:
+            name = f'the soup of {", ".join(member.name for member in used)}'
+        path, kind = self._model.path, self._model.kind
+        oid = self._blob(path, recipe) if kind == 'blob' else self._tree(used, recipe)
+        return Version(name, used[0].commit, path, kind, oid)
+
+    def _blob(self, path: str, recipe: Recipe) -> str:
+        manifest, _ = cook(path, self._members, recipe, self._store)
         text = manifests.serialize(manifest).encode()
-        blob = run.output('hash-object', '-w', '--stdin', input=text).decode().strip()
-        used = [self._members[i].name for i in recipe.used]
-        name = used[0] if len(used) == 1 else f'the soup of {", ".join(used)}'
-        commit = self._members[recipe.used[0]].commit
-        return Version(name, commit, self._path, 'blob', blob)
+        return run.output('hash-object', '-w', '--stdin', input=text).decode().strip()
+
+    def _tree(self, used: Sequence[Member], recipe: Recipe) -> str:
+        """The first one's folder, with a soup for each model that all of them have."""
+        folder = self._model.path
+        tree = versions.find(used[0].commit, folder).oid
+        prefix = '' if folder == '.' else f'{folder}/'
+        return trees.replaced(tree, {
+            path.removeprefix(prefix): self._blob(path, recipe)
+            for path in models_in(folder, used)
+        })
 
     def score(self, recipe: Recipe) -> float:
         """The mean of the folds that choose; more is better."""
@@ -232,7 +249,27 @@ def _outcome(kitchen: Kitchen, recipe: Recipe, best: int, n: int) -> Outcome:
     return Outcome(recipe, best, compared, kitchen.count)
 
 
-def groups_of(path: str, member: Member) -> list[str]:
-    """The layers of a model: the groups of its tensors' names."""
-    names = _manifest(member, path).tensors
+def models_in(folder: str, members: Sequence[Member]) -> list[str]:
+    """Paths below a folder ('.': all) of models that all of these have.
+
+    Raises GitModelError where there is none.
+    """
+    common = set.intersection(*(
+        set(versions.models_of(member.commit)) for member in members
+    ))
+    prefix = '' if folder == '.' else f'{folder}/'
+    found = sorted(path for path in common if path.startswith(prefix))
+    if not found:
+        raise GitModelError(
+            'there is no model that all of these versions have',
+            'see those of each with "git model ls-files <revision>"',
+        )
+    return found
+
+
+def groups_of(model: Version, member: Member) -> list[str]:
+    """The layers of a model, or of all in a folder: the groups of tensors' names."""
+    is_file = model.kind == 'blob'
+    paths = [model.path] if is_file else models_in(model.path, [member])
+    names = [name for path in paths for name in _manifest(member, path).tensors]
     return sorted({words.group(name) for name in names} - {''}, key=words.natural_key)

@@ -8,7 +8,9 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +18,11 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.core import words
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import UsageError
+from git_model_driver.core.oid import Oid
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.git import ancestry
 from git_model_driver.git import history
+from git_model_driver.git import programs
 from git_model_driver.git import run
 from git_model_driver.git import trees
 from git_model_driver.git.objects import Objects
@@ -30,6 +34,10 @@ from git_model_driver.store.places import Places
 _SAFE = re.compile(r'[\w@%+=:,./-]+', re.ASCII)
 _UNSAFE = re.compile(r'[^\w.+-]', re.ASCII)
 Facts = Mapping[str, tuple[int, int, int]]
+
+
+class NoModel(UsageError):
+    """A revision has no model, or not that one."""
 
 
 class Version(NamedTuple):
@@ -45,7 +53,7 @@ class Version(NamedTuple):
 def find(revision: str, path: str) -> Version:
     """The model of a revision: that at ``path`` (from the top), or its only one.
 
-    Raises UsageError where there is none, or several to choose from.
+    Raises NoModel where there is none, UsageError where there are several.
     """
     commit = ancestry.resolve(revision)
     if commit is None:
@@ -60,7 +68,7 @@ def find(revision: str, path: str) -> Version:
     named = f'{commit}:{path}'
     kind = run.attempt('cat-file', '-t', named)
     if kind.code:
-        raise UsageError(
+        raise NoModel(
             f"there is no '{path}' in '{revision}'",
             f'see its models with "git model ls-files {words.shell(revision)}"',
         )
@@ -83,7 +91,7 @@ def _only_model(revision: str, commit: str) -> str:
     if len(paths) == 1:
         return paths[0]
     if not paths:
-        raise UsageError(
+        raise NoModel(
             f"there is no model in '{revision}'",
             'name one that is committed as raw bytes: --model <path>',
         )
@@ -112,6 +120,7 @@ def folder(repository: Repository) -> Iterator[Path]:
         _is_free(fd)
         yield made
     finally:
+        programs.end_noted(made)
         remove(made)
         os.close(fd)
 
@@ -157,6 +166,24 @@ def remove(made: Path) -> None:
     for place, _, _ in os.walk(made):
         os.chmod(place, 0o700)
     shutil.rmtree(made, ignore_errors=True)
+
+
+def gather(wanted: Sequence[Version], store: Store) -> None:
+    """Get what the store lacks of these, all in one go. What is not to be had is told
+    when they are written.
+    """
+    blobs: list[str] = []
+    for version in wanted:
+        if version.kind == 'blob':
+            blobs.append(version.oid)
+        else:
+            blobs += [entry.oid for entry in trees.entries(version.oid)
+                      if entry.mode in REGULAR_FILES]
+    oids: set[Oid] = set()
+    for one in history.those_of(''.join(f'{oid}\n' for oid in blobs).encode()):
+        with suppress(GitModelError):
+            oids.update(manifests.parse(one.data, '-').oids)
+    store.gather(oids)
 
 
 def write(version: Version, place: Path, store: Store) -> Path:

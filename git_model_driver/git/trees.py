@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from git_model_driver.git import run
@@ -23,3 +25,16 @@ def entries(tree: str) -> Iterator[Entry]:
         facts, _, path = record.partition(b'\t')
         mode, kind, oid = facts.decode().split()
         yield Entry(mode, kind, oid, os.fsdecode(path))
+
+
+def replaced(tree: str, blobs: Mapping[str, str]) -> str:
+    """A tree with other blobs at some paths that it has; its oid. Raises GitError."""
+    records = b''.join(
+        f'{entry.mode} {blobs[entry.path]} 0\t'.encode() + os.fsencode(entry.path)
+        + b'\0' for entry in entries(tree) if entry.path in blobs
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        index = {'GIT_INDEX_FILE': os.path.join(folder, 'index')}
+        run.output('read-tree', tree, env=index)
+        run.output('update-index', '-z', '--index-info', input=records, env=index)
+        return run.output('write-tree', env=index).decode().strip()

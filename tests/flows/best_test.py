@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +90,51 @@ def test_a_bisection_finds_the_commit_that_did_harm(repo: Repo) -> None:
     harm = repo.git('rev-parse', 's7').strip()
     assert f'{harm} is the first bad commit' in said
     repo.git('bisect', 'reset')
+
+
+def test_a_commit_that_cannot_be_evaluated_is_skipped_by_a_bisection(
+    repo: Repo,
+) -> None:
+    """One has a model that the evaluator cannot read, another one none at all."""
+    repo.git('checkout', '-q', '--detach', 's4')
+    for name in ('broken', 'none'):
+        if name == 'broken':
+            repo.save('m.safetensors', other=[1.])
+        else:
+            repo.git('rm', '-q', 'm.safetensors')
+        repo.commit(name)
+        repo.git('tag', name)
+        repo.git('bisect', 'start', '--no-checkout', name, 's0')
+        repo.git('checkout', '-q', name)
+        done = repo.run('git', 'model', 'best', *BY, '--against', 's0', code=125)
+        assert 'Traceback' not in done.err
+        repo.git('bisect', 'reset', name)
+    code = repo.run('git', 'model', 'best', *BY, '--against', 's0', code=129)
+    assert "there is no model in 'HEAD'" in code.err
+    found = repo.run('git', 'model', 'best', *BY, 's0', 'good', 'broken',
+                     '--tag=production', code=1)
+    assert "'good' is better than 's0'" in found.out
+    assert "error: 'broken' could not be evaluated: fold 1 of 5" in found.err
+    assert not repo.git('tag', '-l', 'production')      # not before all is well
+
+
+def test_a_tag_is_an_annotated_one_signed_where_git_signs(
+    repo: Repo, tmp_path: Path,
+) -> None:
+    for name in ('a..b', '-d', ''):
+        said = repo.run('git', 'model', 'best', *BY, 's0', 's1', f'--tag={name}',
+                        code=129).err
+        assert said.startswith(f"error: '{name}' cannot be the name of a tag")
+    if shutil.which('ssh-keygen') is None:
+        pytest.skip('there is nothing to sign with')
+    key = tmp_path / 'key'
+    repo.run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', str(key))
+    for setting in ('gpg.format=ssh', f'user.signingKey={key}', 'tag.gpgSign=true'):
+        repo.git('config', *setting.split('=', 1))
+    for incumbent, candidate in (('s9', 's0'), ('s0', 'good')):
+        repo.run('git', 'model', 'best', *BY, *(
+            [] if candidate == 'good' else [incumbent]), candidate,
+            '--tag=a "tag"'.replace(' ', '/'))
+        text = repo.git('cat-file', 'tag', 'a/"tag"')
+        assert text.startswith(f"object {repo.git('rev-parse', candidate)}")
+        assert f"'{candidate}' against '" in text and 'SSH SIGNATURE' in text

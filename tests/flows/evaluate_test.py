@@ -8,15 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from git_model_driver.cli.main import main
+from git_model_driver.core.oid import Oid
+from git_model_driver.evaluation import runner
+from git_model_driver.store.objects import Store
 from tests.testing.pages import Page
 from tests.testing.repository import Done
+from tests.testing.repository import Git
 from tests.testing.repository import Repo
 from tests.testing.repository import after
+from tests.testing.terminal import show
 
 # One call is one line in the log; quality is the model's first number.
 EVALUATE = '''\
@@ -48,6 +55,24 @@ def split(path, test):
 
 def whole(path):
     return [i / 40 for i in range(40)]
+'''
+HARNESS = '''\
+import json, sys
+from safetensors.numpy import load_file
+path, out = sys.argv[1:]
+quality = load_file(path)['w'][0]
+right = [float(i / 40 < quality) for i in range(40)]
+stem = out.removesuffix('.json')
+with open(f'{stem}_2026-11-29T10-41-09.123456.json', 'w') as file:
+    json.dump({'results': {'arc_easy': {
+        'alias': 'arc_easy', 'acc,none': sum(right) / 40, 'acc_stderr,none': .1,
+        'sample_len': 40}}}, file)
+folder = out.rpartition('/')[0]
+with open(f'{folder}/samples_arc_easy_2026-11-29T10-41-09.123456.jsonl', 'w') as file:
+    for i, score in enumerate(right):
+        print(json.dumps({'doc_id': i, 'filter': 'none', 'metrics': ['acc'],
+                          'acc': score}), file=file)
+print('|Tasks|Version|Filter|n-shot|')
 '''
 RULE = '''\
 [model-eval "quality"]
@@ -159,6 +184,18 @@ def test_a_repositorys_command_runs_only_after_its_user_allowed_that_text(
     assert data(repo, '--metric=score')['results'][0]['folds'] == [0, 10, 20, 30, 40]
 
 
+def test_what_a_repository_wants_to_run_cannot_hide(repo: Repo) -> None:
+    """On a terminal this would read: true."""
+    repo.write('.gitmodel', '[model-eval "q"]\n'
+               'command = "touch owned \x1b[2K\\btrue\\nhint: all is well"\n')
+    said = evaluate(repo, code=128).err
+    assert said.startswith(
+        "error: this repository's evaluator 'q' wants to run: touch owned "
+        r'\u001b[2K\u0008true\u000ahint: all is well'
+    )
+    assert not (repo.path / 'owned').exists()
+
+
 def bad(what: str) -> str:
     return f"python3 -c 'import os, sys, time, json; f = {{fold}}; {what}'"
 
@@ -201,6 +238,17 @@ def test_a_bad_evaluator_is_told_in_words_and_others_are_evaluated(
     assert 'Traceback' not in done.err
 
 
+def test_what_the_harness_writes_is_read_example_by_example(repo: Repo) -> None:
+    """--output_path {out} is a path ending in .json: others are written beside it."""
+    repo.write('harness.py', HARNESS)
+    found = data(repo, '--command', 'python3 harness.py {path} {out}', '-k4',
+                 '--metric=arc_easy.acc', 'main', 'better')
+    assert [each['mean'] for each in found['results']] == [.5, .6]
+    compared, = found['comparisons']
+    assert (compared['test'], compared['n'], compared['gain']) == (
+        'McNemar, exact', 40, pytest.approx(.1))
+
+
 @pytest.mark.slow
 def test_a_python_functions_examples_are_split_as_is_said(repo: Repo) -> None:
     repo.write('quality.py', QUALITY)
@@ -215,29 +263,87 @@ def test_a_python_functions_examples_are_split_as_is_said(repo: Repo) -> None:
     assert repeated['comparisons'][0]['test'] == 'Nadeau-Bengio corrected t'
 
 
-@pytest.mark.slow        # it depends on how fast the machine is
-@pytest.mark.parametrize(('how', 'jobs'), [
-    (signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGINT, 2),
+# From fold 2 on it waits, as long as HANG is set, to be ended in its middle.
+HANGING = '''\
+import os, time
+fold = int(os.environ['MODEL_FOLD'])
+with open(os.environ['LOG'], 'a') as log:
+    log.write(f"{os.environ['MODEL_COMMIT']} {fold} {os.getpid()}\\n")
+if fold >= 2 and os.environ.get('HANG'):
+    time.sleep(600)
+print(fold)
+'''
+
+
+@pytest.mark.parametrize(('how', 'jobs', 'whom'), [
+    (signal.SIGINT, 1, os.kill), (signal.SIGTERM, 2, os.killpg),
+    (signal.SIGINT, 2, os.killpg), (signal.SIGKILL, 1, os.kill),
+    pytest.param(signal.SIGTERM, 2, os.kill, marks=pytest.mark.slow),
+    pytest.param(signal.SIGHUP, 1, os.killpg, marks=pytest.mark.slow),
 ])
 def test_interrupted_at_a_fold_it_repeats_and_loses_nothing(
-    repo: Repo, how: signal.Signals, jobs: int,
+    repo: Repo, how: signal.Signals, jobs: int, whom: Callable[[int, int], None],
 ) -> None:
-    repo.write('eval.py', EVALUATE + 'import time; time.sleep(.3)\n')
-    command = ('git', 'model', 'evaluate', '--command', 'python3 eval.py {fold}',
-               '--metric=accuracy', 'main', 'better', f'-j{jobs}')
-    process = subprocess.Popen(command, cwd=repo.path, start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while len(calls()) < 4:
+    repo.write('eval.py', HANGING)
+    command = ('git-model', 'evaluate', '--command', 'python3 eval.py {fold}',
+               'main', 'better', f'-j{jobs}', '--json')
+    process = subprocess.Popen(
+        command, cwd=repo.path, start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, env={**os.environ, 'HANG': 'yes'},
+    )
+    while len(calls()) < 4 + jobs:      # two folds of two models, and what waits
+        assert process.poll() is None
         time.sleep(.05)
-    os.killpg(process.pid, how)
+    whom(process.pid, how)
     said = process.communicate()[1]
-    assert b'Traceback' not in said
-    time.sleep(2)       # a worker may end the fold that it is at
-    stopped = len(calls())
-    assert 4 <= stopped < 10
-    asked = json.loads(evaluate(repo, '--json', *command[3:]).out)['asked']
-    assert 0 <= stopped + asked - 10 <= jobs        # those that were cut short
-    assert len(calls()) == stopped + asked
+    assert (said, process.returncode) == (b'', ENDED[how])
+    waiting = [int(line.split()[2]) for line in calls()[4:]]
+    assert len(waiting) == jobs                     # nothing was begun any more
+    if how != signal.SIGKILL:
+        assert not any(map(is_alive, waiting))
+        assert not list((repo.path / '.git/model/evaluating').iterdir())
+    for pid in filter(is_alive, waiting):
+        os.kill(pid, signal.SIGKILL)
+    done = repo.run(*command)
+    assert json.loads(done.out)['asked'] == 6       # the four that ended are known
+    assert len(calls()) == 4 + jobs + 6
+    assert not list((repo.path / '.git/model/evaluating').iterdir())
+
+
+ENDED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129,
+         signal.SIGKILL: -signal.SIGKILL}
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie, whom nobody has waited for yet, is not."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2][1] != 'Z'
+    except OSError:
+        return False
+
+
+def test_a_terminal_is_told_how_far_it_is(repo: Repo) -> None:
+    allow(repo)
+    evaluate(repo, 'main')
+    done = show(repo.path, 'git', 'model', 'evaluate', 'main', 'better',
+                env={'GIT_PROGRESS_DELAY': '0'})
+    assert done.text.startswith('Evaluating:  20% (1/5)\r')     # the rest is known
+    assert 'Evaluating: 100% (5/5), done.\nm $(touch owned)' in done.text
+
+
+def test_versions_are_on_disk_only_while_they_are_asked_about(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The score is how many versions are there at once; any of these is too large."""
+    command = 'ls -d "${MODEL_PATH%/*}"/../????????????????????*/ | wc -l #{fold}'
+    monkeypatch.chdir(repo.path)
+    wanted = 'main', 'better', 'worse'
+    for most, seen in ((runner.MOST_AT_ONCE, 3), (1, 1)):
+        monkeypatch.setattr(runner, 'MOST_AT_ONCE', most)
+        assert main(['evaluate', '--json', '--again', '--command', command, *wanted]
+                    ) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [each['folds'] for each in found['results']] == [[seen] * 5] * 3
     assert not list((repo.path / '.git/model/evaluating').iterdir())
 
 
@@ -318,6 +424,54 @@ def test_the_folder_of_a_model_is_written_with_what_belongs_to_it(repo: Repo) ->
                     'big model').out
     assert 'One score for each version: nothing can be said about chance.' in said
     assert 'layers' in said
+
+
+def test_a_model_is_named_from_where_we_are(repo: Repo) -> None:
+    repo.save("sub d/a 'n\nl.safetensors", w=[1.])
+    repo.commit('another')
+    for folder, name in (('sub d', "a 'n\nl.safetensors"), ('sub d', '.'),
+                         ('', 'sub d'), ('sub d', '../sub d')):
+        done = Git(repo.path / folder).run(
+            'git', 'model', 'evaluate', '--json', '--model', name, '--command',
+            'test -e eval.py && find {path} -type f -printf x | wc -c')
+        assert json.loads(done.out)['results'][0]['folds'] == [1]
+        again = Git(repo.path / folder).run(
+            'git', 'model', 'evaluate', '--recorded', '--model', name)
+        assert 'HEAD     1' in again.out
+    said = evaluate(repo, '--command', 'x', '--model', '../../etc', code=129).err
+    assert "there is no '../../etc' in 'HEAD'" in said
+
+
+@pytest.mark.parametrize('bare', [False, True])
+def test_missing_tensors_are_fetched_in_one_go_or_said_to_be_missing(
+    repo: Repo, tmp_path: Path, everywhere: None, monkeypatch: pytest.MonkeyPatch,
+    bare: bool,
+) -> None:
+    remote = tmp_path / 'remote.git'
+    repo.git('init', '-q', '--bare', '-b', 'main', str(remote))
+    repo.git('remote', 'add', 'origin', str(remote))
+    repo.git('push', '-q', 'origin', 'main', 'better', 'worse')
+    clone = repo.clone(tmp_path / 'clone', *(['--mirror'] if bare else []),
+                       url=str(remote))
+    names = [name if bare else f'origin/{name}' for name in ('main', 'better', 'worse')]
+    command = '--command', 'echo {fold}$(wc -c < {path})'
+    remote.rename(tmp_path / 'away')
+    done = evaluate(clone, *command, *names, code=1)
+    assert f"error: '{names[1]}' could not be evaluated: the model cannot" in done.err
+    assert 'tensor that is not in the store' in done.err
+    assert done.err.rstrip().endswith('get them with "git model fetch"')
+    (tmp_path / 'away').rename(remote)
+    asked: list[set[Oid]] = []
+    near = Store.gather_near
+
+    def gather(store: Store, wanted: set[Oid]) -> list[Path]:
+        asked.append(wanted)
+        return near(store, wanted)
+
+    monkeypatch.setattr(Store, 'gather_near', gather)
+    monkeypatch.chdir(clone.path)
+    assert main(['evaluate', *command, *names]) == 0
+    assert [len(wanted) for wanted in asked] == [3 if bare else 2]
 
 
 def test_a_version_whose_tensors_are_gone_fails_alone(repo: Repo) -> None:

@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy
 import pytest
 
 from tests.testing.repository import Repo
 from tests.testing.repository import after
+from tests.testing.repository import make
 
 # Right for an example if the model is near enough to the target, 1 in all places.
 EVALUATE = '''\
@@ -127,6 +130,92 @@ def test_weights_may_differ_by_layer(repo: Repo) -> None:
     assert repo.load(NAME) == {
         'layers.0.w': [1.] * 3, 'layers.1.w': [.5, 1., 1.], 'n': [1.]}
     again(repo, commits(repo, 'HEAD~', 'b'))
+
+
+# Of a folder of shards, and of formats that other libraries read.
+SHARDED = '''\
+import json, os
+from safetensors.numpy import load_file
+folder = os.environ['MODEL_PATH']
+index = json.load(open(f'{folder}/model.safetensors.index.json'))['weight_map']
+off = sum(abs(load_file(f'{folder}/{shard}')[name] - 1).sum()
+          for name, shard in index.items())
+print(1 - off - int(os.environ['MODEL_FOLD']))
+'''
+INDEX = '''\
+{"metadata": {"total_size": 16}, "weight_map": {
+    "a.0.w": "model-1-of-2.safetensors", "a.1.w": "model-2-of-2.safetensors"}}
+'''
+FOLDER = "a 'big' mödel"
+
+
+def sharded(repo: Repo) -> None:
+    repo.write('eval.py', SHARDED)
+    repo.write(f'{FOLDER}/model.safetensors.index.json', INDEX)
+    for name, (first, second) in {'main': (0., 2.), 'b': (2., 0.), 'far': (9., 9.)
+                                  }.items():
+        if name != 'main':
+            repo.git('checkout', '-q', '-b', name, 'main')
+        for i, value in ((1, first), (2, second)):
+            repo.save(f'{FOLDER}/model-{i}-of-2.safetensors',
+                      **{f'a.{i - 1}.w': [value, 1.]})
+        repo.commit(name)
+    repo.git('checkout', '-q', 'main')
+
+
+@pytest.mark.parametrize('way', [
+    ('--greedy',), pytest.param(('--search', '--budget=8'), marks=pytest.mark.slow),
+])
+def test_a_soup_of_a_folder_of_shards_is_scored_as_a_whole(
+    repo: Repo, way: tuple[str, ...],
+) -> None:
+    sharded(repo := make(repo.path.parent / 'sharded'))
+    wanted = commits(repo, 'main', 'b', 'far')
+    done = repo.run('git', 'model', 'merge', *way, 'b', 'far', '--model', FOLDER,
+                    '--command', 'python3 eval.py {fold}')
+    assert "the best version is 'HEAD'" in done.err
+    for i in (1, 2):
+        assert repo.load(f'{FOLDER}/model-{i}-of-2.safetensors') == {
+            f'a.{i - 1}.w': [1., 1.]}
+    assert repo.read(f'{FOLDER}/model.safetensors.index.json').decode() == INDEX
+    assert repo.git('log', '-1', '--format=%B').count('Model-Merge: a \'big\' m') == 2
+    again(repo, wanted)
+
+
+def npz_of(path: Path, value: float) -> None:
+    numpy.savez(path, a=numpy.full(3, value, 'f4'), n=numpy.array(2))
+
+
+def torch_of(path: Path, value: float) -> None:
+    torch = pytest.importorskip('torch')
+    torch.save({'a': torch.full((3,), value), 'n': torch.tensor(2)}, path)
+
+
+def keras_of(path: Path, value: float) -> None:
+    h5py = pytest.importorskip('h5py')
+    with h5py.File(path, 'w') as file:
+        file['layers/dense/vars/0'] = numpy.full((2, 3), value, 'f4')
+
+
+@pytest.mark.parametrize(('name', 'save'), [
+    ('m.npz', npz_of), ('m.pt', torch_of), ('m.weights.h5', keras_of),
+])
+def test_a_soup_of_any_format_is_made_again_from_its_trailer(
+    repo: Repo, name: str, save: Callable[[Path, float], None],
+) -> None:
+    repo = make(repo.path.parent / 'other', '*.npz', '*.pt', '*.h5')
+    for branch, value in (('main', 0.), ('b', 1.), ('c', 4.)):
+        if branch != 'main':
+            repo.git('checkout', '-q', '-b', branch, 'main')
+        save(repo.path / name, value)
+        repo.commit(branch)
+    repo.git('checkout', '-q', 'main')
+    wanted = commits(repo, 'main', 'b', 'c')
+    repo.git('model', 'merge', '--weights=0.5,0.25,0.25', 'b', 'c')
+    soup = repo.read(name)
+    assert numpy.float32(1.25).tobytes() * 3 in soup
+    again(repo, wanted)
+    assert repo.read(name) == soup
 
 
 @pytest.mark.parametrize(('weights', 'said'), [
