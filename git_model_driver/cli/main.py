@@ -172,7 +172,7 @@ def _dispatch(arguments: list[str]) -> int:
     module = import_module(f'git_model_driver.cli.{found[0]}')
     parser = Parser(
         prog=f'git model {verb}', description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
     )
     module.add_arguments(parser)
     split = getattr(module, 'split', None)      # of a verb that takes git's arguments
@@ -182,6 +182,17 @@ def _dispatch(arguments: list[str]) -> int:
     code: int = module.run(args)
     sys.stdout.flush()
     return code
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse makes one for each argument; without a width it asks shutil, which takes
+    5 ms to import.
+    """
+    try:
+        width = int(os.environ.get('COLUMNS') or os.get_terminal_size().columns)
+    except (ValueError, OSError):
+        width = 0
+    return argparse.RawDescriptionHelpFormatter(prog, width=(width or 80) - 2)
 
 
 def _manual(verb: str) -> None:

@@ -4,7 +4,6 @@ The hexadecimal part is also the Git LFS object id of the same bytes.
 """
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import NewType
 
@@ -28,6 +27,8 @@ def digest_of(oid: Oid) -> bytes:
 
 
 def of_bytes(data: bytes | memoryview) -> Oid:
+    import hashlib  # 6 ms, and not everybody makes new ones
+
     return from_digest(hashlib.sha256(data).digest())
 
 

@@ -7,7 +7,6 @@ every line splits on spaces and no name can forge a line (docs/spec.md, 2).
 """
 from __future__ import annotations
 
-import json
 import re
 from typing import Union
 
@@ -45,6 +44,8 @@ def decode(word: str) -> str:
     """Inverse of encode and quote. Raises ValueError for a malformed word."""
     if not word.startswith('"'):
         return word
+    import json  # 4 ms
+
     text = json.loads(word)
     if not isinstance(text, str):
         raise ValueError(word)
