@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from functools import cache
@@ -137,7 +138,14 @@ class Repo(Git):
         return {f'sha256:{f.parent.name}{f.name}' for f in folder.glob('??/*')}
 
     def lose(self, *oids: str) -> None:
-        """Remove objects from the store; all of them if none is named."""
+        """Remove objects from the store; all of them if none is named.
+
+        The index is made younger than any file: of those that were written in its own
+        second Git asks the filter again, which would store the objects again.
+        """
+        index, later = self.path / '.git/index', time.time() + 2
+        if index.exists():
+            os.utime(index, (later, later))
         for oid in oids or self.store():
             digits = oid.removeprefix('sha256:')
             place = self.path / '.git' / 'model' / 'objects' / digits[:2] / digits[2:]
