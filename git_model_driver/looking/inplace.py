@@ -99,8 +99,10 @@ class ModelFile:
         for piece in pieces(file.span(*extent)):
             digest.update(piece)
             left -= len(piece)
-            if not left and oids.from_digest(digest.digest()) != oid:
-                raise self._source.changed()
+            if not left:
+                self._source.check_unchanged()
+                if oids.from_digest(digest.digest()) != oid:    # mapped, and written to
+                    raise self._source.changed()
             yield piece
 
 
