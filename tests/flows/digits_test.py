@@ -24,6 +24,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return example
 
 
+@pytest.mark.slow
 def test_every_method_merges_what_was_trained_on_two_branches(
     run: ModuleType, tmp_path: Path,
 ) -> None:

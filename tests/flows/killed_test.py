@@ -10,7 +10,7 @@ from tests.testing.faults import Story
 from tests.testing.faults import told
 
 SEED = 20261125
-FEW = {'kill': 4, 'killall': 1, 'full': 2, 'once': 1}
+FEW = {'kill': 2, 'killall': 1, 'full': 1, 'once': 1}
 MANY = {'kill': 64, 'killall': 14, 'full': 11, 'once': 7}
 
 

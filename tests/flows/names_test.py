@@ -16,6 +16,7 @@ NAMES = [
     'a=b;c&d|e #f!.safetensors', '%O %P.safetensors', 'dir é/- x/m.safetensors',
 ]
 latin = b'caf\xe9.safetensors'.decode('utf-8', 'surrogateescape')
+WORST = '-dash.safetensors', 'new\nline.safetensors', 'quo"te\\back.safetensors', latin
 
 
 def printed(name: str) -> str:
@@ -51,7 +52,10 @@ def test_a_model_of_any_name_lives_a_whole_life(
     assert copy.load(name) == {'x': 3.0}
 
 
-@pytest.mark.parametrize('name', [*NAMES, latin], ids=ascii)
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=() if name in WORST else pytest.mark.slow, id=ascii(name))
+    for name in [*NAMES, latin]
+])
 def test_a_conflict_in_a_model_of_any_name_can_be_settled(
     repo: Repo, name: str,
 ) -> None:

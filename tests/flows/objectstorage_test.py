@@ -267,6 +267,7 @@ def asked(bucket: Bucket, key: str) -> int:
     return sum(m == 'GET' and k.endswith(key) for m, k in bucket.server.have())
 
 
+@pytest.mark.slow
 @PLAIN_IF_SLOW
 def test_a_server_that_dies_under_a_clone(
     told: Repo, bucket: Bucket, tmp_path: Path, key: Path, sealed: bool,
@@ -282,6 +283,7 @@ def test_a_server_that_dies_under_a_clone(
     assert list((bob.path / '.git/model/tmp').iterdir()) == []
 
 
+@pytest.mark.slow
 @PLAIN_IF_SLOW
 def test_a_beginning_that_is_wrong_is_not_gone_on_with(
     told: Repo, bucket: Bucket, tmp_path: Path, key: Path, sealed: bool,
