@@ -47,22 +47,20 @@ class _Moments:
     """Running mean and sum of squared deviations (Chan, Golub, LeVeque 1979)."""
 
     def __init__(self) -> None:
-        import numpy
-
         self.count = 0
         self.mean = 0.0
         self.deviation = 0.0
         self.squares = 0.0
         self.low, self.high = math.inf, -math.inf
         self.nan = self.inf = self.zeros = 0
-        # Used again and again: asking for memory takes longer than all the rest.
-        self._values, self._work = numpy.empty((2, numbers.BLOCK))
-        self._flags = numpy.empty(numbers.BLOCK, bool)
+        self._values: Any = None
 
     def add(self, block: Any) -> None:
-        """Take in at most numbers.BLOCK elements."""
+        """Take in some elements; the first block is the longest."""
         import numpy
 
+        if self._values is None:
+            self._make_room(len(block))
         values = self._values[:len(block)]
         numpy.copyto(values, block, casting='unsafe')
         total = self._sum(values)
@@ -75,6 +73,15 @@ class _Moments:
             total = self._sum(values)
         if len(values):
             self._add_finite(values, total)
+
+    def _make_room(self, length: int) -> None:
+        """To be used again and again: to ask for memory takes longer than all the rest.
+        """
+        import numpy
+
+        room = 1 << max(0, length - 1).bit_length()
+        self._values, self._work = numpy.empty((2, room))
+        self._flags = numpy.empty(room, bool)
 
     def _add_finite(self, values: Any, sum_: float) -> None:
         import numpy
