@@ -57,7 +57,7 @@ def _send(
     objects = remote.new(wanted)
     if not objects:
         return
-    sent = remote.send(objects, store_of(repository, Worktree(repository).open))
+    sent = remote.send(objects, store_of(repository, Worktree(repository).span))
     if sent:
         print(f'Sent {plural(sent, "tensor")} to {remote.label}', file=sys.stderr)
 

@@ -39,6 +39,6 @@ def run(args: argparse.Namespace) -> int:
             f'remote.{args.remote}.modelStore {remotes.GIT}',
         )
     objects = needed(args.ref or ['--branches', '--tags'])
-    sent = remote.send(objects, store_of(repository, Worktree(repository).open))
+    sent = remote.send(objects, store_of(repository, Worktree(repository).span))
     print(f'Sent {plural(sent, "tensor")} to {remote.label}')
     return 0

@@ -26,6 +26,7 @@ from git_model_driver.store.objectwriter import pieces
 from git_model_driver.store.readable import Opened
 from git_model_driver.store.readable import Readable
 from git_model_driver.store.source import FileSource
+from git_model_driver.store.source import Span
 from git_model_driver.store.statcache import StatCache
 
 
@@ -83,20 +84,22 @@ class ModelFile:
     def __contains__(self, oid: Oid) -> bool:
         return oid in self._places
 
-    def opened(self, oid: Oid) -> Opened:
-        return _Extent(self, oid)
+    def span(self, oid: Oid) -> Span:
+        """Where a tensor of it lies. Raises Changed if the file is gone."""
+        name, extent = self._places[oid]
+        file = self._source.sibling(name) if name else self._source
+        if file is None:
+            raise self._source.changed()
+        return file.span(*extent)
 
     def chunks(self, oid: Oid) -> Iterator[memoryview]:
         """The bytes of a tensor, the last of them only if all are what they are to be.
 
         Raises Changed if the file was written to, in whatever way.
         """
-        name, extent = self._places[oid]
-        file = self._source.sibling(name) if name else self._source
-        if file is None:
-            raise self._source.changed()
-        digest, left = hashlib.sha256(), extent.length
-        for piece in pieces(file.span(*extent)):
+        span = self.span(oid)
+        digest, left = hashlib.sha256(), span.length
+        for piece in pieces(span):
             digest.update(piece)
             left -= len(piece)
             if not left:
@@ -153,7 +156,7 @@ class Overlay:
 
     def open(self, oid: Oid) -> Opened:
         file = self._file(oid)
-        return self.store.open(oid) if file is None else file.opened(oid)
+        return self.store.open(oid) if file is None else _Extent(file, oid)
 
     def missing(self, oids: Iterable[Oid]) -> set[Oid]:
         return self.store.missing(self._elsewhere(oids))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git.repository import Repository
-from git_model_driver.store.readable import Opened
+from git_model_driver.store.source import Span
 
 if TYPE_CHECKING:
     from git_model_driver.looking.inplace import ModelFile
@@ -25,15 +25,18 @@ class Worktree:
         self._lock = threading.Lock()
         self._files: dict[str, ModelFile | None] = {}
 
-    def open(self, oid: Oid, path: str) -> Opened | None:
-        """The tensor if it lies in the file at path, from the top; what it gives raises
-        Changed as soon as that is written to.
+    def span(self, oid: Oid, path: str) -> Span | None:
+        """Where the tensor lies in the file at path, from the top, if it does; the file
+        may be written to meanwhile.
         """
         with self._lock:
             if path not in self._files:
                 self._files[path] = self._file(path)
             file = self._files[path]
-        return file.opened(oid) if file and oid in file else None
+        try:
+            return file.span(oid) if file and oid in file else None
+        except GitModelError:
+            return None
 
     def _file(self, path: str) -> ModelFile | None:
         from git_model_driver.looking import inplace  # few pushes need it

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import xxhash
 
+from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
@@ -22,6 +23,7 @@ from git_model_driver.store.objectheader import UPDATED
 from git_model_driver.store.objectheader import Header
 from git_model_driver.store.objectheader import Row
 from git_model_driver.store.objectheader import checksum
+from git_model_driver.store.source import Span
 
 CHUNK = 1 << 20
 DEEPEST = 64                   # a chain that is longer was not made by us
@@ -191,6 +193,20 @@ class ObjectFile:
     def chunks(self) -> Iterator[memoryview]:
         """The raw bytes in order."""
         return map(self.chunk, range(self.chunk_count))
+
+    def chunks_from(self, span: Span) -> Iterator[memoryview]:
+        """As ``chunks``, without decoding what lies there as it was stored."""
+        buffer = memoryview(bytearray(min(self.header.chunk, self.nbytes)))
+        for i in range(self.chunk_count):
+            piece = buffer[:self._raw_length(i)]
+            yield piece if self._lies_in(span, i, piece) else self.chunk(i)
+
+    def _lies_in(self, span: Span, i: int, into: memoryview) -> bool:
+        try:
+            span.readinto(i * self.header.chunk, into)
+        except Changed:
+            return False
+        return bool(checksum(into) == self._rows[self._first + i].sum)
 
     @property
     def chunk_count(self) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 from typing import Optional
 from typing import Protocol
 
@@ -32,6 +33,7 @@ from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
 from git_model_driver.store.readable import Opened
+from git_model_driver.store.source import Span
 
 Others = Callable[[], Sequence[Path]]
 
@@ -44,11 +46,27 @@ class Source(Protocol):
 
 
 Sources = Callable[[], Sequence[Source]]
-Raw = Callable[[Oid, str], Optional[Opened]]
+Raw = Callable[[Oid, str], Optional[Span]]
 
 
-def nowhere(oid: Oid, path: str) -> Opened | None:
+def nowhere(oid: Oid, path: str) -> Span | None:
     return None
+
+
+class _Lying(NamedTuple):
+    """An object whose bytes may lie somewhere as they are."""
+
+    file: ObjectFile
+    span: Span
+
+    def __enter__(self) -> _Lying:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.file.__exit__()
+
+    def chunks(self) -> Iterator[memoryview]:
+        return self.file.chunks_from(self.span)
 
 
 class Store:
@@ -57,8 +75,8 @@ class Store:
     ``alternates`` and ``remotes`` give the roots of other stores, ``sources`` what is
     on other machines, asked for only when an object is missing: alternates are relied
     on as they are, as Git does; what is in a remote's is checked and taken over into
-    this store first. ``raw`` opens an object where it lies as it is, in the file at a
-    path, if it does.
+    this store first. ``raw`` says where an object may lie as it is, in the file at a
+    path.
     """
 
     def __init__(
@@ -177,8 +195,11 @@ class Store:
         return ObjectFile(path, oid, self.open_here)
 
     def open_raw(self, oid: Oid, path: str) -> Opened:
-        """As ``open``, or from the file at path, without decoding."""
-        return self._raw(oid, path) or self.open(oid)
+        """As ``open``; what lies as it is in the file at path is not decoded."""
+        file, span = self.open(oid), self._raw(oid, path)
+        if span is None or span.length != file.nbytes:
+            return file
+        return _Lying(file, span)
 
     def open_here(self, oid: Oid, depth: int = 0) -> ObjectFile:
         """Open an object of this store or of an alternate; nothing is fetched."""

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
-from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
@@ -31,7 +28,6 @@ from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
-from git_model_driver.store.readable import Opened
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.remotestore import source_of
 
@@ -67,10 +63,7 @@ class Standalone:
         with Progress('Sending tensors', total) as progress:
             def send(oid: Oid) -> None:
                 source_of(oid, paths[oid], store)
-                try:
-                    self._write(oid, partial(store.open_raw, oid, paths[oid]), progress)
-                except Changed:     # somebody trains on
-                    self._write(oid, partial(store.open, oid), progress)
+                self._write(oid, paths[oid], store, progress)
 
             workers.each(send, lacking)
         return len(lacking)
@@ -81,9 +74,7 @@ class Standalone:
         except OSError:
             return False
 
-    def _write(
-        self, oid: Oid, open_: Callable[[], Opened], progress: Progress,
-    ) -> None:
+    def _write(self, oid: Oid, path: str, store: Store, progress: Progress) -> None:
         """A file that has its name only when it is whole and on disk."""
         final, places = self.path(oid), Places(self.root)
         temporary = self.root / 'tmp' / f'{hex_of(oid)}-{os.urandom(8).hex()}'
@@ -92,7 +83,9 @@ class Standalone:
             places.folder(temporary.parent)
             places.folder(final.parent)
             try:
-                with open_() as file, open(temporary, 'xb', buffering=0) as out:
+                with store.open_raw(oid, path) as file, open(
+                    temporary, 'xb', buffering=0,
+                ) as out:
                     for chunk in file.chunks():
                         write_all(out.fileno(), chunk)
                         progress.add(len(chunk))

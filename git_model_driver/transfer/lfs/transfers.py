@@ -10,7 +10,6 @@ from functools import partial
 from http.client import HTTPException
 from http.client import HTTPResponse
 
-from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
@@ -75,17 +74,13 @@ def _send(
         server.web.read(Request(
             'PUT', action.href,
             {**_OCTETS, **_length(action.headers, size), **action.headers},
-            body, action.carries_token,
+            partial(_pieces, partial(store.open_raw, oid, path), size, progress),
+            action.carries_token,
         ))
         if 'verify' in actions:
             _verify(server, actions['verify'], oid, size)
 
-    body = partial(_pieces, partial(store.open_raw, oid, path), size, progress)
-    try:
-        _in_time(server, oid, size, answers[oid], 'upload', put)
-    except Changed:     # somebody trains on; the server has not got all of it
-        body = partial(_pieces, partial(store.open, oid), size, progress)
-        _in_time(server, oid, size, answers[oid], 'upload', put)
+    _in_time(server, oid, size, answers[oid], 'upload', put)
 
 
 def _verify(server: Server, action: Action, oid: Oid, size: int) -> None:
