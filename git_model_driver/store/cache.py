@@ -35,7 +35,17 @@ class Cache:
             )
             self._database.execute(f'DROP TABLE IF EXISTS {_FORMER}')
         except (OSError, self._error):
-            self._database = None
+            self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """From then on nothing is remembered."""
+        database, self._database = getattr(self, '_database', None), None
+        if database is not None:
+            with suppress(self._error):
+                database.close()
 
     def get(self, key: str) -> Sequence[float] | None:
         return self.get_all([key]).get(key)
