@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -19,10 +18,10 @@ from typing import Any
 
 from git_model_driver.cli import faces
 from git_model_driver.cli import html
+from git_model_driver.cli import lost
 from git_model_driver.cli import splitting
 from git_model_driver.core import words
 from git_model_driver.core.choice import Choice
-from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.errors import UsageError
 from git_model_driver.filters.filter import Filter
 from git_model_driver.git import ancestry
@@ -83,18 +82,17 @@ _PASSED_WITH = ('--diff-filter=', '-M', '-C', '--find-renames', '--find-copies')
 
 def run(args: argparse.Namespace) -> int:
     metrics = _metrics(args)
-    lost: list[str] = []
+    gone: list[str] = []
     with Filter() as filter_:
         found = list(pairs.of_arguments(args.gits, filter_))
         if not args.quiet:
             show = _json if args.json else _html if args.html else _text
-            compared = _compared(args, found, filter_, metrics, lost)
+            compared = _compared(args, found, filter_, metrics, gone)
             show(args, compared, filter_, metrics)
-        differs = any(_differs(args, each, filter_) for each in found)
-    if lost:
-        print(_lost(lost), file=sys.stderr)
-        return 128
-    return int(differs and (args.exit_code or args.quiet))
+        differs = (args.exit_code or args.quiet) and any(
+            _differs(args, each, filter_) for each in found
+        )
+    return lost.tell(gone) or int(differs)
 
 
 def _differs(args: argparse.Namespace, each: Versions, filter_: Filter) -> bool:
@@ -104,15 +102,6 @@ def _differs(args: argparse.Namespace, each: Versions, filter_: Filter) -> bool:
     chosen = Choice(tensors=tuple(args.tensors)).has_tensor
     return bool(
         comparison.compare(each.old, each.new, filter_.store, chosen, False).tensors
-    )
-
-
-def _lost(names: Sequence[str]) -> MissingObject:
-    more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-    return MissingObject(
-        f'{names[0]}{more} cannot be read',
-        'get what is missing with "git model fetch", or look for it with '
-        '"git model fsck"',
     )
 
 
@@ -142,9 +131,9 @@ def _own(word: str) -> str | None:
 
 def _compared(
     args: argparse.Namespace, found: Sequence[Versions], filter_: Filter,
-    metrics: Sequence[str], lost: list[str],
+    metrics: Sequence[str], gone: list[str],
 ) -> Iterator[tuple[Versions, Comparison]]:
-    """``lost`` gets the tensors whose bytes are not to be had."""
+    """``gone`` gets the tensors whose bytes are not to be had."""
     chosen = Choice(tensors=tuple(args.tensors)).has_tensor
     meter = NOBODY if args.no_values else Progress('Comparing tensors', sum(
         comparison.to_read(each.old, each.new, chosen) for each in found
@@ -156,7 +145,7 @@ def _compared(
         )
         if i == len(found) - 1 or _is_shown_at_once(args):
             meter.stop()
-        lost += [
+        gone += [
             f"'{tensor.name}' of '{each.pair.path}'" for tensor in compared.tensors
             if tensor.is_lost
         ]

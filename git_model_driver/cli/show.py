@@ -9,19 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from git_model_driver.cli import faces
+from git_model_driver.cli import lost
 from git_model_driver.core import dtype as dtypes
 from git_model_driver.core import oid as oids
 from git_model_driver.core import words
 from git_model_driver.core.choice import Choice
 from git_model_driver.core.errors import GitModelError
-from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import Entry
 from git_model_driver.filters import statistics
 from git_model_driver.filters.statistics import Statistics
@@ -91,22 +90,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _told_lost(entries: Sequence[Entry], found: Found, model: Model) -> int:
     """Say whose bytes could not be had; the exit code."""
-    lost = [
-        entry.name for entry in entries
+    return lost.tell([
+        f"'{entry.name}' of '{model.label}'" for entry in entries
         if entry.name in found and found[entry.name] is None
         and entry.nbytes and statistics.is_numeric(entry)
-    ]
-    if not lost:
-        return 0
-    more = f' and {len(lost) - 1} more' if len(lost) > 1 else ''
-    print(
-        MissingObject(
-            f"'{lost[0]}' of '{model.label}'{more} cannot be read",
-            'get what is missing with "git model fetch", or look for it with '
-            '"git model fsck"',
-        ), file=sys.stderr,
-    )
-    return 128
+    ])
 
 
 def _headline(model: Model) -> str:

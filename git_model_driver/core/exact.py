@@ -67,15 +67,7 @@ def _slices(values: Any, bits: int, axis: int) -> tuple[list[Any], Any]:
 
 def sums(values: Any) -> Any:
     """Sums over the last axis, by halving: the order depends on its length alone."""
-    n = values.shape[-1]
-    if not n:
-        return values.sum(axis=-1)
-    while n > 1:
-        half = (n + 1) // 2
-        low = values[..., :half].copy()
-        low[..., :n - half] += values[..., half:n]
-        values, n = low, half
-    return values[..., 0]
+    return sums_within(values.copy())
 
 
 def sums_within(values: Any) -> Any:

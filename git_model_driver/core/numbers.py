@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import exact
 
 BLOCK = 1 << 16     # elements summed as one tree
 
@@ -78,15 +79,4 @@ def tree_sum(values: Any) -> float:
     total = numpy.empty(size)
     total[:len(values)] = values
     total[len(values):] = 0.0
-    return tree_sum_within(total)
-
-
-def tree_sum_within(total: Any) -> float:
-    """The same of 2^n float64 values, in their own place."""
-    import numpy
-
-    size = len(total)
-    while size > 1:
-        size //= 2
-        numpy.add(total[:size], total[size:2 * size], out=total[:size])
-    return float(total[0])
+    return float(exact.sums_within(total))

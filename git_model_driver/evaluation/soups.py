@@ -148,7 +148,7 @@ class Kitchen:
         """The first one's folder, with a soup for each model that all of them have."""
         folder = self._model.path
         tree = versions.find(used[0].commit, folder).oid
-        prefix = '' if folder == '.' else f'{folder}/'
+        prefix = _prefix(folder)
         return trees.replaced(tree, {
             path.removeprefix(prefix): self._blob(path, recipe)
             for path in models_in(folder, used)
@@ -257,7 +257,7 @@ def models_in(folder: str, members: Sequence[Member]) -> list[str]:
     common = set.intersection(*(
         set(versions.models_of(member.commit)) for member in members
     ))
-    prefix = '' if folder == '.' else f'{folder}/'
+    prefix = _prefix(folder)
     found = sorted(path for path in common if path.startswith(prefix))
     if not found:
         raise GitModelError(
@@ -265,6 +265,11 @@ def models_in(folder: str, members: Sequence[Member]) -> list[str]:
             'see those of each with "git model ls-files <revision>"',
         )
     return found
+
+
+def _prefix(folder: str) -> str:
+    """What paths below it begin with."""
+    return '' if folder == '.' else f'{folder}/'
 
 
 def groups_of(model: Version, member: Member) -> list[str]:

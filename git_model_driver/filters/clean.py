@@ -74,18 +74,19 @@ def _is_proven(source: FileSource, layout: Layout) -> bool:
     tensors = {tensor.name: tensor for tensor in layout.tensors}
     try:
         return all(
-            sums.of(proof.kind, pieces(_span(source, tensors[proof.tensor])))
+            sums.of(proof.kind, pieces(span(source, tensors[proof.tensor])))
             == proof.value for proof in layout.proofs
         )
     except FormatError:
         return False
 
 
-def _span(source: FileSource, tensor: Tensor) -> FileSpan:
-    return file_of(source, tensor).span(*tensor.extent)
+def span(source: FileSource, tensor: Tensor) -> FileSpan:
+    """Where a tensor lies. Raises Changed where its file is gone."""
+    return _file_of(source, tensor).span(*tensor.extent)
 
 
-def file_of(source: FileSource, tensor: Tensor) -> FileSource:
+def _file_of(source: FileSource, tensor: Tensor) -> FileSource:
     """The file that a tensor lies in. Raises Changed where it is gone."""
     found = source.sibling(tensor.file) if tensor.file else source
     if found is None:
@@ -132,7 +133,7 @@ def _stored(
     items: list[Item] = []
     keys: dict[tuple[str, Extent], _Key] = {}
     for tensor in sorted(layout.tensors, key=lambda t: (t.file, t.extent, t.name)):
-        place, file = (tensor.file, tensor.extent), file_of(source, tensor)
+        place, file = (tensor.file, tensor.extent), _file_of(source, tensor)
         if place in found or (places and places[-1] == place):
             continue
         if tensor.name in sums_of:

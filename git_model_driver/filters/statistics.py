@@ -11,6 +11,7 @@ from typing import Any
 from typing import NamedTuple
 
 from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import exact
 from git_model_driver.core import numbers
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import FormatError
@@ -114,7 +115,7 @@ class _Moments:
         """Of so many values that are in the place to work in."""
         size = 1 << max(0, length - 1).bit_length()
         self._work[length:size] = 0.0
-        return numbers.tree_sum_within(self._work[:size])
+        return float(exact.sums_within(self._work[:size]))
 
     def result(self) -> Statistics | None:
         if not self.count + self.nan + self.inf:
@@ -135,13 +136,11 @@ def compute(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Statistics | 
 
     from git_model_driver.formats import values
 
-    endian = numbers.endian_of(entry.extra)
     moments = _Moments()
     # A difference of huge values may overflow: the result then says inf.
     with numpy.errstate(all='ignore'):
-        width = numbers.BLOCK * dtypes.byte_length(entry.dtype, (1,))
-        for data in values.cut(values.decoded(entry, chunks), width):
-            moments.add(numbers.stored(data, entry.dtype, endian))
+        for block in values.blocks(entry, chunks):
+            moments.add(block)
     return moments.result()
 
 

@@ -115,6 +115,7 @@ def _of_model(name: str, fd: int) -> Summary:
     """A file of the worktree; outside a repository any file."""
     from git_model_driver.filters.clean import take_apart
     from git_model_driver.store.source import FileSource
+    from git_model_driver.store.statcache import known_manifest
 
     source = FileSource(fd, name, os.path.dirname(os.path.abspath(name)))
     try:
@@ -130,21 +131,10 @@ def _of_model(name: str, fd: int) -> Summary:
             manifest = take_apart(source, store)
             entries = list(manifest.tensors.values())
             return Summary(manifest, statistics.of_all(entries, store, cache))
-    cached = _cached(name, fd, repository)
+    cached = known_manifest(name, fd, repository)
     if cached is not None:
         return _summary(cached, name)
     from git_model_driver.transfer.locate import store_of
 
     return _summary(take_apart(source, store_of(repository)), name)
-
-
-def _cached(name: str, fd: int, repository: repositories.Repository) -> Manifest | None:
-    """The manifest that clean, which git has just run, left in the stat cache."""
-    if repository.top is None:
-        return None
-    from git_model_driver.store.statcache import StatCache
-
-    path = os.path.relpath(os.path.abspath(name), repository.top)
-    text = StatCache(repository.private / 'clean').get(path, os.fstat(fd))
-    return manifests.parse(text) if text else None
 

@@ -5,9 +5,11 @@ import math
 from collections.abc import Iterable
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 from typing import Union
 
 from git_model_driver.core import dtype as dtypes
+from git_model_driver.core import numbers
 from git_model_driver.core.errors import FormatError
 from git_model_driver.core.manifest import Entry
 from git_model_driver.formats import deflate
@@ -59,6 +61,18 @@ def cut(
         rest = bytes(view[whole:])
     if rest:
         yield rest
+
+
+def blocks(
+    entry: Entry, chunks: Iterable[bytes | memoryview], n: int = numbers.BLOCK,
+) -> Iterator[Any]:
+    """The elements as they are stored, n at a time; each block is valid until the next
+    is taken.
+    """
+    endian = numbers.endian_of(entry.extra)
+    width = dtypes.byte_length(entry.dtype, (1,))
+    for data in cut(decoded(entry, chunks), n * width):
+        yield numbers.stored(data, entry.dtype, endian)
 
 
 def _seen(entry: Entry, extra: dict[str, str], chunks: Chunks) -> Iterator[bytes]:

@@ -9,7 +9,6 @@ import itertools
 import math
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -84,23 +83,13 @@ def compute(old: Entry, new: Entry, read: Read, ranked: bool = True) -> Change:
     import numpy
 
     work = _Work(old, new, ranked)
-    sides = [blocks(entry, read(entry)) for entry in (old, new)]
+    sides = [values.blocks(entry, read(entry)) for entry in (old, new)]
     with numpy.errstate(all='ignore'):
         for before, after in itertools.zip_longest(*sides, fillvalue=()):
             if len(before) != len(after):
                 raise FormatError(f"'{new.name}' is not as long as its shape says")
             work.add(before, after)
         return work.result()
-
-
-def blocks(entry: Entry, chunks: Iterable[bytes | memoryview]) -> Iterator[Any]:
-    """The elements as they are stored, numbers.BLOCK at a time; each block is valid
-    until the next is taken.
-    """
-    endian = numbers.endian_of(entry.extra)
-    width = dtypes.byte_length(entry.dtype, (1,))
-    for data in values.cut(values.decoded(entry, chunks), numbers.BLOCK * width):
-        yield numbers.stored(data, entry.dtype, endian)
 
 
 class _Work:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.model import Entry
+from git_model_driver.formats import values
 from git_model_driver.looking import change as changes
 from git_model_driver.looking.comparison import TensorChange
 from git_model_driver.store.readable import Readable
@@ -40,7 +41,7 @@ def _counts(
 
     def blocks(entry: Entry) -> Iterator[object]:
         with store.open(entry.oid) as file:
-            yield from changes.blocks(entry, file.chunks())
+            yield from values.blocks(entry, file.chunks())
 
     total = numpy.zeros(BINS, numpy.int64)
     for before, after in zip(blocks(old), blocks(new)):

@@ -15,19 +15,18 @@ from git_model_driver.core import oid as oids
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.layout import Extent
+from git_model_driver.core.layout import Tensor
 from git_model_driver.core.manifest import Blob
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.core.oid import Oid
 from git_model_driver.filters import clean
 from git_model_driver.formats import opaque
-from git_model_driver.git.repository import Repository
 from git_model_driver.store.digest import oid_of
 from git_model_driver.store.objectwriter import pieces
 from git_model_driver.store.readable import Opened
 from git_model_driver.store.readable import Readable
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.source import Span
-from git_model_driver.store.statcache import StatCache
 
 
 class ModelFile:
@@ -43,7 +42,7 @@ class ModelFile:
     ) -> None:
         self._fd = fd
         self._source = FileSource(fd, os.path.basename(name), folder)
-        self._places: dict[Oid, tuple[str, Extent]] = {}
+        self._tensors: dict[Oid, Tensor] = {}
         self.manifest = self._taken_apart(known)
 
     def __del__(self) -> None:
@@ -61,9 +60,8 @@ class ModelFile:
             if known is not None and tensor.name in known.tensors:
                 found[place] = known.tensors[tensor.name].oid
             elif place not in found:
-                file = clean.file_of(self._source, tensor)
-                found[place] = oid_of(file.span(*tensor.extent))
-        self._places = {oid: place for place, oid in found.items()}
+                found[place] = oid_of(clean.span(self._source, tensor))
+            self._tensors[found[place]] = tensor
         self._source.check_unchanged()
         if known is not None:
             return known
@@ -82,15 +80,11 @@ class ModelFile:
         return Manifest(manifests.OPAQUE, chunks=tuple(chunks))
 
     def __contains__(self, oid: Oid) -> bool:
-        return oid in self._places
+        return oid in self._tensors
 
     def span(self, oid: Oid) -> Span:
         """Where a tensor of it lies. Raises Changed if the file is gone."""
-        name, extent = self._places[oid]
-        file = self._source.sibling(name) if name else self._source
-        if file is None:
-            raise self._source.changed()
-        return file.span(*extent)
+        return clean.span(self._source, self._tensors[oid])
 
     def chunks(self, oid: Oid) -> Iterator[memoryview]:
         """The bytes of a tensor, the last of them only if all are what they are to be.
@@ -166,16 +160,6 @@ class Overlay:
 
     def _elsewhere(self, oids: Iterable[Oid]) -> list[Oid]:
         return [oid for oid in oids if self._file(oid) is None]
-
-
-def known_manifest(name: str, fd: int, repository: Repository) -> Manifest | None:
-    """That which clean has left of the very file, if it has."""
-    if repository.top is None:
-        return None
-    path = os.path.relpath(os.path.abspath(name), repository.top)
-    cache = StatCache(repository.private / 'clean')
-    text = cache.get(path.replace(os.sep, '/'), os.fstat(fd))
-    return manifests.parse(text) if text else None
 
 
 def opened(name: str) -> int:

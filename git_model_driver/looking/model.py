@@ -32,10 +32,10 @@ from git_model_driver.looking.comparison import Comparison
 from git_model_driver.looking.inplace import ModelFile
 from git_model_driver.looking.inplace import Nowhere
 from git_model_driver.looking.inplace import Overlay
-from git_model_driver.looking.inplace import known_manifest
 from git_model_driver.looking.inplace import opened
 from git_model_driver.store.cache import Cache
 from git_model_driver.store.readable import Readable
+from git_model_driver.store.statcache import known_manifest
 
 
 class Model(Mapping[str, Any]):

@@ -39,7 +39,8 @@ class Worktree:
             return None
 
     def _file(self, path: str) -> ModelFile | None:
-        from git_model_driver.looking import inplace  # few pushes need it
+        from git_model_driver.looking import inplace  # few pushes need these
+        from git_model_driver.store.statcache import known_manifest
 
         top = self._repository.top
         if top is None:
@@ -49,7 +50,7 @@ class Worktree:
             fd = inplace.opened(name)
         except GitModelError:
             return None
-        known = inplace.known_manifest(name, fd, self._repository)
+        known = known_manifest(name, fd, self._repository)
         if known is None:
             os.close(fd)
             return None

@@ -32,12 +32,9 @@ class Operand(NamedTuple):
 
 def of_entry(entry: Entry, store: Store) -> Operand:
     def pieces(n: int) -> Iterator[Any]:
-        endian = numbers.endian_of(entry.extra)
         with store.open(entry.oid) as file:
-            for data in values.cut(values.decoded(entry, file.chunks()), n * width):
-                yield numbers.stored(data, entry.dtype, endian)
+            yield from values.blocks(entry, file.chunks(), n)
 
-    width = dtypes.byte_length(entry.dtype, (1,))
     return Operand(entry.dtype, entry.oid, pieces)
 
 

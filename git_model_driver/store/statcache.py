@@ -15,6 +15,9 @@ from types import MappingProxyType
 
 import xxhash
 
+from git_model_driver.core import manifest as manifests
+from git_model_driver.core.manifest import Manifest
+from git_model_driver.git.repository import Repository
 from git_model_driver.store.places import remove_abandoned
 from git_model_driver.store.source import Status
 from git_model_driver.store.source import status_of
@@ -123,3 +126,13 @@ def _as_list(status: Status | None) -> list[int] | None:
 
 def _is_racy(time: int, now: int) -> bool:
     return time > now - (_FINE_TICK if time % _SECOND else _COARSE_TICK)
+
+
+def known_manifest(name: str, fd: int, repository: Repository) -> Manifest | None:
+    """That which clean has left of the very file, if it has."""
+    if repository.top is None:
+        return None
+    path = os.path.relpath(os.path.abspath(name), repository.top)
+    cache = StatCache(repository.private / 'clean')
+    text = cache.get(path.replace(os.sep, '/'), os.fstat(fd))
+    return manifests.parse(text) if text else None

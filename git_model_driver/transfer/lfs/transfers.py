@@ -19,7 +19,6 @@ from git_model_driver.store.incoming import Incoming
 from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
-from git_model_driver.store.readable import Opened
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.lfs.api import Action
@@ -74,8 +73,7 @@ def _send(
         server.web.read(Request(
             'PUT', action.href,
             {**_OCTETS, **_length(action.headers, size), **action.headers},
-            partial(_pieces, partial(store.open_raw, oid, path), size, progress),
-            action.carries_token,
+            partial(_pieces, oid, path, size, store, progress), action.carries_token,
         ))
         if 'verify' in actions:
             _verify(server, actions['verify'], oid, size)
@@ -103,11 +101,11 @@ def _length(headers: Mapping[str, str], size: int) -> dict[str, str]:
 
 
 def _pieces(
-    open_: Callable[[], Opened], size: int, progress: Progress,
+    oid: Oid, path: str, size: int, store: Store, progress: Progress,
 ) -> Iterator[memoryview]:
     """The raw bytes, read while they are sent."""
     sent = 0
-    with open_() as file:
+    with store.open_raw(oid, path) as file:
         try:
             for chunk in file.chunks():
                 yield chunk
