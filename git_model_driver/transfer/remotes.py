@@ -24,11 +24,8 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
-from git_model_driver.transfer import bundles
 from git_model_driver.transfer import keys
 from git_model_driver.transfer.depot.addresses import is_address
-from git_model_driver.transfer.directory import DirectoryRemote
-from git_model_driver.transfer.gitrefs.remote import GitRemote
 from git_model_driver.transfer.remotestore import RemoteStore
 
 GIT, LFS, DIRECTORY, NONE = 'git', 'lfs', 'directory', 'none'
@@ -53,6 +50,8 @@ class Address(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether it is a remote, or something that may be one."""
+        from git_model_driver.transfer import bundles
+
         return bool(
             self.url != self.name or self.directory or repositories.is_far(self.name)
             or bundles.is_bundle(self.base / self.url)
@@ -121,7 +120,12 @@ def kind_of(where: Address) -> str:
     return kind
 
 
+# Each of these imports what no other kind needs: a push waits for it.
+
+
 def _git(where: Address, repository: Repository) -> RemoteStore:
+    from git_model_driver.transfer.gitrefs.remote import GitRemote
+
     return GitRemote(where.name, repository, partial(keys.seal_of, where.name))
 
 
@@ -132,7 +136,7 @@ def _depot(where: Address, url: str, repository: Repository) -> RemoteStore:
 
 
 def _lfs(where: Address, repository: Repository) -> RemoteStore:
-    from git_model_driver.transfer.lfs.remote import LfsRemote  # few need it
+    from git_model_driver.transfer.lfs.remote import LfsRemote
 
     return LfsRemote(where.name, where.url, where.base, repository)
 
@@ -144,6 +148,8 @@ def _directory(where: Address, repository: Repository) -> RemoteStore:
             'keep its tensors on the remote itself: git config '
             f'remote.{where.name}.modelStore {GIT}',
         )
+    from git_model_driver.transfer.directory import DirectoryRemote
+
     return DirectoryRemote(where.directory)
 
 
