@@ -11,6 +11,7 @@ import pytest
 from tests.testing import remotes
 from tests.testing import repository
 from tests.testing import servers
+from tests.testing.params import slow_unless
 from tests.testing.remotes import batches
 from tests.testing.remotes import clone
 from tests.testing.remotes import connect
@@ -23,6 +24,7 @@ SERVERS = {
     'ssh': servers.ssh,
 }
 PLACES = [(name, version) for name in SERVERS for version in (0, 2)]
+QUICK = ('file', 2), ('daemon', 0), ('http', 0), ('http', 2), ('ssh', 2)
 
 
 def drawn(seed: int, near: float = 0.0) -> numpy.ndarray:
@@ -41,7 +43,10 @@ def everywhere(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('GIT_ALLOW_PROTOCOL', 'file:git:http:ssh')
 
 
-@pytest.fixture(params=PLACES, ids=lambda place: f'{place[0]}-v{place[1]}')
+@pytest.fixture(
+    params=slow_unless(QUICK.__contains__, PLACES),
+    ids=lambda place: f'{place[0]}-v{place[1]}',
+)
 def url(
     request: pytest.FixtureRequest, tmp_path: Path, repo: Repo,
 ) -> Iterator[str]:

@@ -14,6 +14,7 @@ from git_model_driver.core.manifest import oids_in
 from git_model_driver.store.objects import Store
 from tests.testing.lfsserver import Lfs
 from tests.testing.lfsserver import lfs
+from tests.testing.params import slow_unless
 from tests.testing.repository import Repo
 from tests.testing.repository import after
 
@@ -549,7 +550,7 @@ sys.exit(main())
 '''
 
 
-@pytest.mark.parametrize('at', range(2, 40, 6))
+@pytest.mark.parametrize('at', slow_unless((2, 14, 26).__contains__, range(2, 40, 6)))
 @pytest.mark.parametrize('kind', ['full', 'kill'])
 def test_a_fetch_survives_a_full_disk_and_being_killed(
     pushed: Repo, server: Lfs, tmp_path: Path, kind: str, at: int,

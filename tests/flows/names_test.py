@@ -7,6 +7,7 @@ import numpy
 import pytest
 
 from tests.testing import expected
+from tests.testing.params import slow_unless
 from tests.testing.repository import Repo
 
 NAMES = [
@@ -17,6 +18,7 @@ NAMES = [
 ]
 latin = b'caf\xe9.safetensors'.decode('utf-8', 'surrogateescape')
 WORST = '-dash.safetensors', 'new\nline.safetensors', 'quo"te\\back.safetensors', latin
+ALL = slow_unless(WORST.__contains__, [*NAMES, latin])
 
 
 def printed(name: str) -> str:
@@ -24,7 +26,7 @@ def printed(name: str) -> str:
     return ''.join(f'\\u{ord(c):04x}' if c < ' ' else c for c in name)
 
 
-@pytest.mark.parametrize('name', [*NAMES, latin], ids=ascii)
+@pytest.mark.parametrize('name', ALL, ids=ascii)
 @pytest.mark.usefixtures('everywhere')
 def test_a_model_of_any_name_lives_a_whole_life(
     repo: Repo, tmp_path: Path, name: str,
@@ -52,10 +54,7 @@ def test_a_model_of_any_name_lives_a_whole_life(
     assert copy.load(name) == {'x': 3.0}
 
 
-@pytest.mark.parametrize('name', [
-    pytest.param(name, marks=() if name in WORST else pytest.mark.slow, id=ascii(name))
-    for name in [*NAMES, latin]
-])
+@pytest.mark.parametrize('name', ALL, ids=ascii)
 def test_a_conflict_in_a_model_of_any_name_can_be_settled(
     repo: Repo, name: str,
 ) -> None:

@@ -19,6 +19,7 @@ import pytest
 from tests.testing.models import info
 from tests.testing.models import npz
 from tests.testing.models import safetensors
+from tests.testing.params import slow_unless
 from tests.testing.repository import Repo
 from tests.testing.repository import make
 
@@ -1005,7 +1006,7 @@ def trained(seed: int, near: Any = 0.0) -> Any:
     return (near + noise).astype('f4')
 
 
-@BOTH
+@pytest.mark.parametrize('way', slow_unless('merge'.__eq__, WAYS))
 def test_row_41_versions_of_different_beginnings_are_warned_of(
     table: Table, way: str,
 ) -> None:

@@ -79,13 +79,15 @@ def test_a_method_of_another_package_merges(repo: Repo, package: Path) -> None:
 
 
 @pytest.mark.parametrize(('source', 'reason'), [
-    ('raise RuntimeError("no licence")', 'no licence'),
     ('import does_not_exist', "No module named 'does_not_exist'"),
     ('NAME = "farthest"', "has no attribute 'NEEDS_BASE'"),
     (MEDIAN.replace('    import numpy', '    {}["gone"]'), 'gone'),
-    (MEDIAN.replace('ours, theirs = block', 'ours, = block'), 'too many values'),
-    (MEDIAN.replace('return numpy.where(near, ours, theirs)', 'return None'), ''),
     (MEDIAN.replace('ours, theirs)', 'ours, theirs)[:1]'), ''),
+    *(pytest.param(*broken, marks=pytest.mark.slow) for broken in (
+        ('raise RuntimeError("no licence")', 'no licence'),
+        (MEDIAN.replace('ours, theirs = block', 'ours, = block'), 'too many values'),
+        (MEDIAN.replace('return numpy.where(near, ours, theirs)', 'return None'), ''),
+    )),
 ])
 def test_a_broken_one_is_a_conflict_and_no_traceback(
     repo: Repo, package: Path, source: str, reason: str,

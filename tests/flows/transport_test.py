@@ -55,12 +55,15 @@ def member(bare: Repo, name: str) -> Repo:
 
 
 @pytest.mark.parametrize(('options', 'scheme'), [
-    ((), ''), ((), 'file://'), (('--shared',), ''), (('--no-hardlinks',), ''),
-    (('-c', 'protocol.version=0'), 'file://'),
-    (('-c', 'protocol.version=2'), 'file://'),
-    (('--depth=1',), 'file://'), (('--single-branch', '-b', 'main'), 'file://'),
-    (('--filter=blob:none',), 'file://'), (('--no-checkout',), ''),
-    (('--separate-git-dir=../apart',), ''), (('--dissociate', '--reference=.'), ''),
+    ((), ''), ((), 'file://'), (('--shared',), ''), (('--depth=1',), 'file://'),
+    (('--filter=blob:none',), 'file://'), (('--dissociate', '--reference=.'), ''),
+    *(pytest.param(*way, marks=pytest.mark.slow) for way in (
+        (('-c', 'protocol.version=0'), 'file://'),
+        (('-c', 'protocol.version=2'), 'file://'),
+        (('--no-hardlinks',), ''), (('--no-checkout',), ''),
+        (('--single-branch', '-b', 'main'), 'file://'),
+        (('--separate-git-dir=../apart',), ''),
+    )),
 ])
 def test_a_clone_has_the_same_bytes(
     told: Repo, tmp_path: Path, options: tuple[str, ...], scheme: str,

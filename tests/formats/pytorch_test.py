@@ -124,11 +124,14 @@ def network(step: float, *, deeper: bool = False) -> dict[str, Any]:
 
 
 @both
-@pytest.mark.parametrize('operation, expected', [
-    (('merge', '--no-edit', 'topic'), 15), (('rebase', '-q', 'topic'), 30),
-    (('cherry-pick', 'topic'), 30),
+@pytest.mark.parametrize('operation, expected, deeper', [
+    (('merge', '--no-edit', 'topic'), 15, False),
+    (('merge', '--no-edit', 'topic'), 15, True),
+    (('rebase', '-q', 'topic'), 30, True),
+    (('cherry-pick', 'topic'), 30, False),
+    pytest.param(('rebase', '-q', 'topic'), 30, False, marks=pytest.mark.slow),
+    pytest.param(('cherry-pick', 'topic'), 30, True, marks=pytest.mark.slow),
 ])
-@pytest.mark.parametrize('deeper', [False, True])
 def test_versions_meet(
     repo: Repo, save: Save, operation: tuple[str, ...], expected: float, deeper: bool,
 ) -> None:

@@ -31,6 +31,7 @@ from git_model_driver.store.examine import Examination
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import BytesSpan
+from tests.testing.params import slow_unless
 
 F32 = Form(4, FLOAT)
 EVERY = 1500        # objects up to so many bytes are damaged at each of them
@@ -88,6 +89,8 @@ KINDS = (
          GRID),
     Kind('scaled', SCALED.tobytes(), F32, {chunks.RAW, chunks.CHANGED}, 'matrix', GRID),
 )
+# As much is found in others of their kind.
+LONGEST = 'planes', 'chain', 'end of the chain', 'several chunks'
 
 
 class Shelf(NamedTuple):
@@ -169,7 +172,10 @@ def refused(shelf: Shelf, act: Callable[[], object]) -> CorruptObject:
     return e.value
 
 
-@pytest.mark.parametrize('kind', KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    'kind', slow_unless(lambda kind: kind.name not in LONGEST, KINDS),
+    ids=lambda kind: kind.name,
+)
 def test_damage_anywhere_is_found(shelf: Shelf, kind: Kind) -> None:
     oid, data = shelf.oids[kind.name], shelf.data(kind.name)
     opaque = Manifest(OPAQUE, chunks=(Blob(oid, len(kind.raw)),))
