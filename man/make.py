@@ -84,6 +84,7 @@ EXAMPLES = {
         ('git model resolve --method=linear -p weight=0.3 model.safetensors "*.bias"',
          'Average the biases, 0.3 of theirs.'),
         ('git model resolve --ours model.safetensors', 'Settle the rest, and stage.'),
+        ('git model resolve model.safetensors', 'Stage what an editor has settled.'),
     ),
     'evaluate': (
         ('git model evaluate main topic -e accuracy -j 4',

@@ -1,6 +1,7 @@
 """Settle tensors that a merge left in conflict.
 
-When nothing is left, the path is staged and the model written in its place.
+When nothing is left, the path is staged and the model written in its place; so it is
+where an editor has settled everything, and neither a side nor a method is named.
 """
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from git_model_driver.transfer.locate import store_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    how = parser.add_mutually_exclusive_group(required=True)
+    how = parser.add_mutually_exclusive_group()
     for side in ('ours', 'theirs', 'base'):
         how.add_argument(f'--{side}', dest='method', action='store_const', const=side,
                          help=f'take the tensor as it is in {side}')
@@ -44,11 +45,14 @@ def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
     top = worktree.top_of(repository)
     path = worktree.from_top(args.path, repository)
-    text = _conflicted(top / path, path)
+    settled = args.method is None and not args.list
+    text = _text(top / path, path, settled)
     if args.list:
         for name, reason in resolve.listing(text, path).items():
             print(words.printable(f'{name}: {reason}'))
         return 0
+    if settled:
+        args.method = 'ours'    # nothing is left that it could be said of
     resolver = resolve.Resolver(path, _rules(args), store_of(repository))
     left = resolver.resolve(text, args.glob)
     files.replace(top / path, left.text.encode())
@@ -62,14 +66,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _conflicted(file: Path, path: str) -> str:
+def _text(file: Path, path: str, settled: bool) -> str:
+    """The manifest: with conflicts, or, where an editor settled them, without."""
     try:
         data = file.read_bytes()
     except OSError as e:
         raise GitModelError(f"cannot read '{path}': {e.strerror}") from None
     if manifests.is_manifest(data):
         text = manifests.decode_text(data, path)
-        if manifests.has_conflict(text):
+        if settled:
+            manifests.parse(text, path)     # raises where conflicts are left
+        if settled or manifests.has_conflict(text):
             return text
     raise GitModelError(
         f"'{path}' has no conflict to settle",

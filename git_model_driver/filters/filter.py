@@ -19,6 +19,7 @@ from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.manifest import Manifest
 from git_model_driver.filters import content
+from git_model_driver.filters import entering
 from git_model_driver.filters.clean import take_apart
 from git_model_driver.filters.parent import Parent
 from git_model_driver.filters.smudge import Assembly
@@ -35,13 +36,6 @@ from git_model_driver.store.source import FileSource
 from git_model_driver.store.statcache import StatCache
 from git_model_driver.transfer.locate import store_of
 
-# These never put a worktree file into the index.
-_COMPARING = frozenset({
-    'blame', 'checkout', 'cherry-pick', 'describe', 'diff', 'diff-files', 'diff-index',
-    'difftool', 'grep', 'log', 'ls-files', 'merge', 'mergetool', 'mv', 'pull',
-    'read-tree', 'rebase', 'reset', 'restore', 'revert', 'rm', 'show', 'status',
-    'switch',
-})
 SKIP_SMUDGE = 'GIT_MODEL_SKIP_SMUDGE'
 
 
@@ -80,10 +74,16 @@ class Filter:
             return b''
         packets = chain([head], packets)
         if head.startswith(manifests.SUMMARY.encode()):
-            return b''.join(packets)
+            return self._clean_summary(path, b''.join(packets))
         if manifests.is_manifest(head):
             return self.clean_manifest(path, b''.join(packets))
         return self._clean_model(path, packets)
+
+    def _clean_summary(self, path: str, data: bytes) -> bytes:
+        """What ``git blame`` has cleaned; in the index it would replace a model."""
+        if self._enters_index() and data != self._indexed(path):
+            raise entering.is_summary(path, self._is_unmerged(path))
+        return data
 
     def clean_manifest(self, path: str, data: bytes) -> bytes:
         """A manifest stays one. What is already in the index is not judged.
@@ -94,19 +94,20 @@ class Filter:
         if data == self._indexed(path):
             return data
         text = manifests.decode_text(data, path)
-        if manifests.has_conflict(text) and not self._may_enter_index():
+        enters = caller.git_pid() is None or self._enters_index()
+        if manifests.has_conflict(text) and not enters:
             return data
-        return self._as_indexed(path, manifests.serialize(manifests.parse(text, path)))
+        manifest = manifests.parse(text, path)
+        if enters:
+            entering.check_fit(manifest, self.store, path, self._is_unmerged(path))
+        return self._as_indexed(path, manifests.serialize(manifest))
 
-    def _may_enter_index(self) -> bool:
-        """Whether git may be about to add what we clean.
-
-        It then holds a lock; but some commands hold one while they compare.
-        """
-        if caller.subcommand() in _COMPARING:
-            return False
+    def _enters_index(self) -> bool:
         index = os.environ.get('GIT_INDEX_FILE') or self.repository.git_dir / 'index'
-        return caller.git_pid() is None or os.path.exists(f'{index}.lock')
+        return caller.adds_to(index)
+
+    def _is_unmerged(self, path: str) -> bool:
+        return self._blobs.blob(f':2:{path}') is not None
 
     def _clean_model(self, path: str, packets: Iterable[bytes]) -> bytes:
         scratch = self.repository.store_root / 'tmp'

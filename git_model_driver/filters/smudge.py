@@ -69,18 +69,24 @@ class Assembly:
                 if oid not in self._checked:
                     self._verify(oid)
 
+    def check_fit(self) -> None:
+        """Check that each tensor has a place of its size. Raises as ``check`` does."""
+        with self._naming():
+            for segment in self.skeleton.segments:
+                if isinstance(segment, Slot):
+                    self._check_slot(segment)
+            self._check_all_placed()
+
     def prepare(self) -> None:
         """Check all that can be without reading tensors. Raises as ``check`` does."""
         with self._naming():
             self._check_proportions()
             self._add_sums_of_tensors()
+            self.check_fit()
             for segment in self.skeleton.segments:
-                if isinstance(segment, Slot):
-                    self._check_slot(segment)
-                elif isinstance(segment, RangeSum) and segment not in self._sums:
+                if isinstance(segment, RangeSum) and segment not in self._sums:
                     covered = self._covered(segment)
                     self._sums[segment] = self._sum(segment.kind, covered)
-            self._check_all_placed()
 
     @property
     def size(self) -> int:

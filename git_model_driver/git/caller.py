@@ -15,6 +15,13 @@ _TEXTCONV_FILE = r'.*/(git-blob-[^/]{{6}}/{name}|[^/]{{6}}_{name})( \(deleted\))
 # git's own options that take the next word: git(1)
 _WITH_VALUE = ('-C', '-c', '--git-dir', '--work-tree', '--namespace', '--config-env')
 _GENERATIONS = 4        # git -> sh -> (sh) -> us
+# These never put a worktree file into the index.
+_COMPARING = frozenset({
+    'blame', 'checkout', 'cherry-pick', 'describe', 'diff', 'diff-files', 'diff-index',
+    'difftool', 'grep', 'log', 'ls-files', 'merge', 'mergetool', 'mv', 'pull',
+    'read-tree', 'rebase', 'reset', 'restore', 'revert', 'rm', 'show', 'status',
+    'switch',
+})
 
 
 def git_pid() -> int | None:
@@ -50,6 +57,14 @@ def subcommand() -> str | None:
         elif not word.startswith('-'):
             return word or None
     return None
+
+
+def adds_to(index: str | os.PathLike[str]) -> bool:
+    """Whether git is about to add what it has cleaned, as far as can be told.
+
+    It then holds a lock; but some commands hold one while they compare.
+    """
+    return subcommand() not in _COMPARING and os.path.exists(f'{os.fspath(index)}.lock')
 
 
 def wants_textconv(path: str) -> bool:

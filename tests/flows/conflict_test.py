@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 import pytest
+import safetensors.numpy
 
 from tests.testing import expected
 from tests.testing.repository import Repo
@@ -200,7 +201,7 @@ def test_resolve_works_in_a_subfolder(conflicted: Repo) -> None:
     (('--method=linear', '-p', 'wait=1', M), 129,
      "'wait=1' is no parameter of 'linear'"),
     (('--method=liner', M), 129, 'liner'),
-    ((M,), 129, '--ours'),
+    ((M,), 128, UNSETTLED),
 ])
 def test_a_wrong_resolve_changes_nothing(
     conflicted: Repo, arguments: tuple[str, ...], code: int, said: str,
@@ -226,6 +227,66 @@ def test_a_slip_in_editing_by_hand_is_refused(conflicted: Repo) -> None:
     done = conflicted.run('git', 'add', M, code=128)
     assert f"'{M}'" in done.err
     assert conflicted.status() == 'UU m.safetensors\n'
+
+
+def test_a_summary_is_not_added_in_place_of_a_model(conflicted: Repo) -> None:
+    """The merge editor of VS Code writes what it has from ``git show --textconv``."""
+    conflicted.git('config', 'core.quotePath', 'true')
+    conflicted.write(M, conflicted.git('show', '--textconv', f':3:{M}'))
+    again = 'git checkout -m -- m.safetensors'
+    for command in (('add', '-A', '--', M), ('commit', '-a', '-m', 'x')):
+        done = conflicted.run('git', *command, code=128)
+        assert done.err == (
+            "error: 'm.safetensors' is the summary of a model, not a model\n"
+            f'hint: bring the conflicts back with "{again}", settle them with '
+            '"git model resolve --ours|--theirs|--base m.safetensors [<tensor>...]"\n'
+            f"fatal: {M}: clean filter 'model' failed\n"
+        )
+    assert conflicted.status() == 'UU m.safetensors\n'
+    conflicted.run(*again.split())
+    conflicted.git('model', 'resolve', '--theirs', M)
+    conclude(conflicted, a=5.0, b=[2.0, 4.0], c=[11.0], d=9.0)
+    name = "it's ü.safetensors"
+    conflicted.write(name, conflicted.git('show', '--textconv', f'HEAD:{M}'))
+    done = conflicted.run('git', 'add', '.', code=128)
+    assert done.err.startswith(
+        f'error: \'{name}\' is the summary of a model, not a model\nhint: bring the '
+        "model back with \"git checkout -- 'it'\\''s ü.safetensors'\"\n"
+    )
+
+
+def spaced(tensors: Any) -> bytes:
+    """A safetensors file that is not written as the canonical writer does."""
+    data = safetensors.numpy.save(tensors)
+    length = int.from_bytes(data[:8], 'little')
+    header = json.dumps(json.loads(data[8:8 + length])).encode()
+    return len(header).to_bytes(8, 'little') + header + data[8 + length:]
+
+
+def test_what_an_editor_settled_is_put_together(repo: Repo) -> None:
+    """Its layout still is that of the tensor that was not taken."""
+    sides = [numpy.full(n, n, 'f4') for n in (4, 5, 6)]
+    repo.fork(*(
+        partial(repo.write, M, spaced({'x': x, 'y': sides[0]})) for x in sides
+    ))
+    repo.git('merge', '-q', 'topic', code=1)
+    for command in ('add', M), ('model', 'resolve', M):
+        done = repo.run('git', *command, code=128)
+        assert "'m.safetensors' has 1 conflict left to settle" in done.err
+    text = repo.read(M).decode()
+    taken = text[text.index('tensor x F32 6'):].splitlines(keepends=True)
+    assert taken.pop(1).startswith('>>>>>>> ')
+    repo.write(M, text[:text.index('<<<<<<<')] + ''.join(taken))
+    done = repo.run('git', 'add', M, code=128)
+    assert done.err == (
+        "error: 'm.safetensors': the layout and the tensor 'x' do not fit together\n"
+        'hint: have a layout found with "git model resolve m.safetensors"\n'
+        f"fatal: {M}: clean filter 'model' failed\n"
+    )
+    said = repo.git('model', 'resolve', M)
+    assert said == 'm.safetensors: settled and staged\n'
+    assert repo.read(M) == spaced({'x': sides[2], 'y': sides[0]})
+    assert repo.status() == 'M  m.safetensors\n'
 
 
 @pytest.mark.parametrize(('side', 'values'), [('--ours', OURS), ('--theirs', THEIRS)])
