@@ -248,10 +248,11 @@ class Batch:
         folders = {self.root, self.root / 'objects'}
         for oid in list(self._pending):
             final = object_path(self.root, oid)
-            self._places.folder(final.parent)
+            if final.parent not in folders:
+                self._places.folder(final.parent)
+                folders.add(final.parent)
             self._name(self._pending[oid], final)
             del self._pending[oid]
-            folders.add(final.parent)
         if not (flush_all and syncfs(self.root)):
             for folder in folders:
                 fsync(folder)
