@@ -93,6 +93,8 @@ class Depot:
                 lacking.add(oid)
 
         workers.each(ask, oids)
+        if lacking and len(lacking) == len(oids):
+            self._place.check()
         return lacking
 
     def send(self, objects: Mapping[Oid, str], store: Store) -> int:
@@ -118,6 +120,8 @@ class Depot:
             return
         shelves = self._open()
         sizes = shelves.sizes(lacking)
+        if not sizes:
+            self._place.check()
         damaged: Damaged = {}
         with Progress('Receiving tensors', 0) as progress:
             for group in groups(sizes, sizes.__getitem__, _GROUP_BYTES, _GROUP_COUNT):

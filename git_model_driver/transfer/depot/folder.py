@@ -35,7 +35,7 @@ class Folder:
             try:
                 return (self._root / key).stat().st_size
             except FileNotFoundError:
-                self._need_root()
+                self.check()
                 return None
 
     def sizes(self, folder: str) -> dict[str, int]:
@@ -43,7 +43,7 @@ class Folder:
             try:
                 entries = list(os.scandir(self._root / folder))
             except FileNotFoundError:
-                self._need_root()
+                self.check()
                 return {}
             return {f'{folder}/{e.name}': e.stat().st_size for e in entries}
 
@@ -56,7 +56,7 @@ class Folder:
         final = self._root / key
         path = self._root / _TMP / f'{os.getpid()}-{os.urandom(8).hex()}'
         with self._errors('write'):
-            self._need_root()
+            self.check()
             for folder in (path.parent, final.parent):
                 folder.mkdir(parents=True, exist_ok=True)
             self._sweep(path.parent)
@@ -87,7 +87,7 @@ class Folder:
             for name in os.listdir(folder):
                 remove_abandoned(folder / name)
 
-    def _need_root(self) -> None:
+    def check(self) -> None:
         if not self._root.is_dir():
             raise GitModelError(
                 f"there is no directory '{self._root}'",

@@ -22,6 +22,9 @@ class Place(Protocol):
     def is_near(self) -> bool:
         """Whether a question costs next to nothing."""
 
+    def check(self) -> None:
+        """Asked where nothing is found. Raises GitModelError if there is no place."""
+
     def size(self, key: str) -> int | None:
         """Bytes of a file; None if there is none."""
 

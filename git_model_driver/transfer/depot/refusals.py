@@ -17,18 +17,27 @@ _LONGEST = 300
 _CREDENTIALS = {
     's3': 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE',
     'gs': 'GOOGLE_APPLICATION_CREDENTIALS',
-    'az': 'AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY',
+    'az': 'AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME and '
+          'AZURE_STORAGE_ACCOUNT_KEY',
     'sftp': 'an agent (ssh-add) or a key in ~/.ssh that the server knows',
 }
 _NO_CREDENTIALS = (
     'nocredentials', 'partialcredentials', 'defaultcredentialserror', 'unable to '
     'locate credentials', 'no authentication methods', 'anonymous caller',
+    'must provide either a connection_string', 'defaultazurecredential',
+    'noauthenticationinformation', 'public access is not permitted',
+)
+_UNREADABLE = (     # Azure's, then Google's
+    'blank or malformed', 'incorrect padding', 'invalid base64',
+    "keyerror 'refresh_token'", 'malformederror', 'deserialize key',
 )
 _DENIED = (
     'authenticationexception', 'accessdenied', 'access denied', 'forbidden',
     'authenticationfailed', 'invalidaccesskeyid', 'signaturedoesnotmatch',
     'access key id you provided does not exist', 'authentication failed',
     'tokenrefresh', 'expiredtoken', 'invalid credentials', 'permission denied',
+    'failed to authenticate', 'authorizationfailure', 'clientauthenticationerror',
+    'authorizationpermissionmismatch', 'not authorized to perform',
 )
 _NO_PLACE = (
     'nosuchbucket', 'specified bucket does not exist', 'containernotfound',
@@ -37,10 +46,12 @@ _NO_PLACE = (
 _LOST = (
     'connection', 'timeout', 'timed out', 'endpoint', 'unreachable', 'eof', 'network',
     'resolve', 'name or service', 'no existing session', 'socket', 'reset', 'broken',
+    'disconnected',
 )
 _BUSY = (
     'slowdown', 'slow down', 'serviceunavailable', 'internalerror', 'internal error',
     'toomanyrequests', 'throttl', 'reduce your request rate',
+    'serverbusy', 'service unavailable', 'backend error', 'rate limit',
 )
 _UNKNOWN_HOST = ('not found in known_hosts', 'badhostkey', 'host key')
 
@@ -48,7 +59,7 @@ _UNKNOWN_HOST = ('not found in known_hosts', 'badhostkey', 'host key')
 def is_passing(error: BaseException) -> bool:
     """Whether it may be gone when the same is asked again."""
     said = _said(error)
-    if _any(said, _NO_CREDENTIALS + _DENIED + _NO_PLACE + _UNKNOWN_HOST):
+    if _any(said, _NO_CREDENTIALS + _UNREADABLE + _DENIED + _NO_PLACE + _UNKNOWN_HOST):
         return False
     return _any(said, _LOST + _BUSY)
 
@@ -70,11 +81,13 @@ def told(error: BaseException, label: str, scheme: str) -> GitModelError:
         return GitModelError(
             f"there are no credentials for '{label}'", _credentials(scheme),
         )
-    if _any(said, _NO_PLACE):
+    if _any(said, _UNREADABLE):
         return GitModelError(
-            f"there is no bucket or container at '{label}'",
-            'make it, or mend the address: git config remote.<name>.modelStore <url>',
+            f"the credentials for '{label}' cannot be read: {_plain(error)}",
+            _credentials(scheme),
         )
+    if _any(said, _NO_PLACE):
+        return no_place(label)
     if isinstance(error, PermissionError) or _any(said, _DENIED):
         return GitModelError(
             f"'{label}' refuses: {_plain(error)}", _credentials(scheme),
@@ -88,6 +101,13 @@ def told(error: BaseException, label: str, scheme: str) -> GitModelError:
     return GitModelError(
         f"'{label}': {_plain(error)}",
         'see to it there, or choose another: git config remote.<name>.modelStore <url>',
+    )
+
+
+def no_place(label: str) -> GitModelError:
+    return GitModelError(
+        f"there is no bucket or container at '{label}'",
+        'make it, or mend the address: git config remote.<name>.modelStore <url>',
     )
 
 

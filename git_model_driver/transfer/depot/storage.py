@@ -5,6 +5,7 @@ settings: nothing that a repository holds is asked.
 """
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -28,7 +29,13 @@ _EXTRAS = {
 _LIBRARIES = {'s3': 's3fs', 'gs': 'gcsfs', 'az': 'adlfs', 'sftp': 'paramiko'}
 # What is written there appears whole, when it is closed; and they try again themselves.
 _ATOMIC = frozenset({'s3', 's3a', 'gs', 'gcs', 'az', 'abfs', 'abfss'})
+_BUCKETS_HIDDEN = frozenset({'gs', 'az'})
 _ONE_AT_A_TIME = frozenset({'sftp', 'ssh'})
+# What these tell of an error, with a traceback, they tell besides raising it.
+_TALKING = (
+    'adlfs', 'aiobotocore', 'asyncio', 'azure', 'botocore', 'fsspec', 'gcsfs',
+    'google', 'paramiko', 's3fs',
+)
 _BLOCK = 5 << 20            # the least that S3 takes as a part
 _MOST_PARTS = 9_000         # of 10,000
 _TRIES = 3
@@ -91,7 +98,12 @@ class Storage:
     def put(self, key: str, nbytes: int, pieces: Iterable[Buffer]) -> None:
         """Pieces can be had once: only the opening is tried again."""
         if self._scheme in _ATOMIC:
-            self._write(self._path(key), nbytes, pieces)
+            try:
+                self._write(self._path(key), nbytes, pieces)
+            except GitModelError as e:
+                if isinstance(e.__cause__, FileNotFoundError):  # all that gcsfs says
+                    raise refusals.no_place(self._label) from e
+                raise
             return
         path = self._path(f'tmp/{os.urandom(16).hex()}')
         try:
@@ -102,6 +114,17 @@ class Storage:
         except BaseException:
             self._forget(path)
             raise
+
+    def check(self) -> None:
+        """gcsfs and adlfs do not say of a file that its bucket is not there either."""
+        if self._kind not in _BUCKETS_HIDDEN:
+            return
+        try:
+            self._system.ls(self._root.partition('/')[0], detail=False)
+        except FileNotFoundError as e:
+            raise refusals.no_place(self._label) from e
+        except Exception:
+            pass        # it may be forbidden to list it
 
     def _write(self, path: str, nbytes: int, pieces: Iterable[Buffer]) -> None:
         block = max(_BLOCK, -(-nbytes // _MOST_PARTS))
@@ -116,7 +139,7 @@ class Storage:
             self._once(file.close)
         except BaseException:
             with self._turn or nullcontext():
-                _discard(file)
+                _discard(file, self._kind != 'gs')
             raise
 
     def _make_folder(self, path: str) -> None:
@@ -184,6 +207,7 @@ class Storage:
     @cached_property
     def _connected(self) -> tuple[Any, str]:
         """The file system, and the path of the address in it."""
+        _quieten()
         try:
             from fsspec.core import url_to_fs
         except ImportError:
@@ -193,6 +217,10 @@ class Storage:
                 from git_model_driver.transfer.depot import known_hosts
 
                 return known_hosts.connect(self._url)
+            if self._kind == 'gs':
+                # Else it asks of each bucket by gRPC, for a minute, of which kind it
+                # is. Only zonal ones are read in another way.
+                os.environ.setdefault('GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT', 'false')
             found = url_to_fs(
                 self._url, use_listings_cache=False, skip_instance_cache=True,
             )
@@ -218,12 +246,23 @@ def scheme_of(url: str) -> str:
     return url.partition('://')[0].lower()
 
 
-def _discard(file: Any) -> None:
-    """Have what was begun forgotten: closing would make a file of it."""
-    try:
-        file.discard()
-    except Exception:
-        pass            # it does not know how, or nobody can be reached
+def _quieten() -> None:
+    """Nothing of the libraries' logs is printed where nobody has set up logging."""
+    for name in _TALKING:
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+
+
+def _discard(file: Any, is_kept: bool) -> None:
+    """Have what was begun forgotten: closing would make a file of it.
+
+    Where it would not be ``is_kept`` for good, nobody is asked to forget it: whoever
+    could not be reached is tried for long again.
+    """
+    if is_kept:
+        with suppress(Exception):       # nobody can be reached
+            file.discard()
     try:
         file.closed = True      # nor does the collector close it
     except AttributeError:
