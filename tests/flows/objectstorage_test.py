@@ -385,8 +385,8 @@ def test_what_is_lacking_is_found_before_anything_is_pruned(
                   "it: mkdir -p '/none/such'\n"),
 ])
 def test_what_refuses_is_told_in_words(
-    told: Repo, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, problem: str,
-    said: str,
+    told: Repo, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    problem: str, said: str,
 ) -> None:
     connect(told, {
         'no bucket': 's3://none-such/team', 'strange': 'tape://x',
@@ -399,6 +399,10 @@ def test_what_refuses_is_told_in_words(
         monkeypatch.delenv('AWS_SECRET_ACCESS_KEY')
     elif problem == 'refused':
         monkeypatch.setenv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1')
+    elif problem == 'lacking':
+        (tmp_path / 'none/gcsfs').mkdir(parents=True)
+        (tmp_path / 'none/gcsfs/__init__.py').write_text('raise ImportError')
+        monkeypatch.setenv('PYTHONPATH', str(tmp_path / 'none'))
     done = told.run('git', 'push', '-q', 'origin', 'main', code=1)
     assert done.err.startswith(said.format(url=bucket.url))
     assert 'a-secret-of-ann' not in done.err

@@ -53,7 +53,8 @@ _BUSY = (
     'toomanyrequests', 'throttl', 'reduce your request rate',
     'serverbusy', 'service unavailable', 'backend error', 'rate limit',
 )
-_UNKNOWN_HOST = ('not found in known_hosts', 'badhostkey', 'host key')
+_OTHER_HOST = ('badhostkey', 'does not match')
+_UNKNOWN_HOST = ('not found in known_hosts', *_OTHER_HOST, 'host key')
 
 
 def is_passing(error: BaseException) -> bool:
@@ -73,10 +74,7 @@ def told(error: BaseException, label: str, scheme: str) -> GitModelError:
     """The error for a user, with what mends it."""
     said = _said(error)
     if _any(said, _UNKNOWN_HOST):
-        return GitModelError(
-            f"the host of '{label}' is not one that is known here",
-            'compare its fingerprint and note it: ssh <host>',
-        )
+        return _host(label, _any(said, _OTHER_HOST))
     if _any(said, _NO_CREDENTIALS):
         return GitModelError(
             f"there are no credentials for '{label}'", _credentials(scheme),
@@ -101,6 +99,24 @@ def told(error: BaseException, label: str, scheme: str) -> GitModelError:
     return GitModelError(
         f"'{label}': {_plain(error)}",
         'see to it there, or choose another: git config remote.<name>.modelStore <url>',
+    )
+
+
+def _host(label: str, has_another_key: bool) -> GitModelError:
+    found = re.match(r'[^:]*://(\[[^]]*\]|[^/:]*)(?::(\d+))?', label)
+    host, port = (found[1].strip('[]'), found[2]) if found else ('<host>', None)
+    option = f'-p {port} ' if port else ''
+    if has_another_key:
+        known = f'[{host}]:{port}' if port else host
+        return GitModelError(
+            f"the host of '{label}' has another key than the one that is known here: "
+            'it may not be that host',
+            'ask who runs it; if its key was changed, forget the old one: '
+            f"ssh-keygen -R '{known}'",
+        )
+    return GitModelError(
+        f"the host of '{label}' is not one that is known here",
+        f'compare its fingerprint and note it: ssh {option}{host}',
     )
 
 
@@ -133,4 +149,6 @@ def _any(said: str, words: tuple[str, ...]) -> bool:
 def _plain(error: BaseException) -> str:
     """One line of what it says, without what looks like a secret."""
     text = ' '.join(str(error).split()) or type(error).__name__
+    if text == 'Failure':       # SFTP has no word for it
+        text = 'Failure, as it says of a disk that is full'
     return _SECRET.sub(lambda m: f'{m[1] or m[2] or ""}…', text)[:_LONGEST]

@@ -108,7 +108,8 @@ class Storage:
         path = self._path(f'tmp/{os.urandom(16).hex()}')
         try:
             self._make_folder(path)
-            self._write(path, nbytes, pieces)
+            with self._turn or nullcontext():       # from the first byte to the last
+                self._write(path, nbytes, pieces)
             self._make_folder(self._path(key))
             self._tried(lambda: self._system.mv(path, self._path(key)))
         except BaseException:
@@ -131,8 +132,6 @@ class Storage:
         file = self._tried(
             lambda: self._system.open(path, 'wb', block_size=block, autocommit=True),
         )
-        if hasattr(file, 'set_pipelined'):      # SFTP: an answer is not waited for
-            file.set_pipelined(True)
         try:
             for piece in pieces:
                 self._once(file.write, piece)
