@@ -40,7 +40,7 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git import run as git
 from git_model_driver.git.operation import is_bisection
 from git_model_driver.render import evaluation as render
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 from git_model_driver.transfer.locate import store_of
 
 _SKIP = 125     # to git bisect run: this commit cannot be tested

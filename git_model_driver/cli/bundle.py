@@ -13,7 +13,7 @@ from pathlib import Path
 
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 from git_model_driver.transfer import bundles
 from git_model_driver.transfer.locate import store_of
 

@@ -18,7 +18,7 @@ from git_model_driver.merging.preview import commits
 from git_model_driver.merging.preview import preview
 from git_model_driver.merging.rulefiles import load
 from git_model_driver.merging.rules import Rules
-from git_model_driver.render import report
+from git_model_driver.render.amounts import plural
 from git_model_driver.transfer.locate import store_of
 
 
@@ -80,9 +80,9 @@ def _summary(one: Preview) -> str:
     merged = one.merged
     taken = sum(1 for who in merged.who.values() if who != 'both')
     settled = sum(1 for name in merged.how if name not in merged.conflicts)
-    conflicts = report.plural(len(merged.reasons), 'conflict')
+    conflicts = plural(len(merged.reasons), 'conflict')
     return (
-        f'would take {report.plural(taken, "tensor")}, merge {settled}, '
+        f'would take {plural(taken, "tensor")}, merge {settled}, '
         f'leave {conflicts}'
     )
 

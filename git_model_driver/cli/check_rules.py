@@ -27,7 +27,7 @@ from git_model_driver.merging.rules import Rules
 from git_model_driver.merging.settle import way
 from git_model_driver.merging.units.registry import Unit
 from git_model_driver.merging.units.registry import find
-from git_model_driver.render import report
+from git_model_driver.render.amounts import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     repository = repositories.find()
     rules = [load(operation) for operation in (MERGE, APPLY)]
     if args.path is None:
-        print(f'{report.plural(len(rules[0].rules), "rule")}, all of them valid')
+        print(f'{plural(len(rules[0].rules), "rule")}, all of them valid')
         return 0
     found = list(_decided(_entries(args.path, repository), rules, args.glob))
     if args.json:

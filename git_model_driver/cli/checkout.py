@@ -9,7 +9,7 @@ from git_model_driver.core.choice import EVERYTHING
 from git_model_driver.core.choice import Choice
 from git_model_driver.filters import models
 from git_model_driver.filters.filter import Filter
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,9 +19,9 @@ from git_model_driver.git import roots
 from git_model_driver.git import worktree
 from git_model_driver.git.repository import Repository
 from git_model_driver.render import table
+from git_model_driver.render.amounts import plural
+from git_model_driver.render.amounts import size
 from git_model_driver.render.face import Face
-from git_model_driver.render.report import plural
-from git_model_driver.render.report import size
 from git_model_driver.render.table import Cell
 from git_model_driver.render.table import Row
 from git_model_driver.transfer.locate import store_of

@@ -19,7 +19,7 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git.notes import EVALUATIONS
 from git_model_driver.git.repository import Repository
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of

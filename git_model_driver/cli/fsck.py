@@ -34,7 +34,7 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git.history import Found
 from git_model_driver.git.repository import Repository
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 from git_model_driver.store.examine import MISSING
 from git_model_driver.store.examine import Examination
 from git_model_driver.store.examine import Fault

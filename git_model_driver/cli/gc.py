@@ -15,8 +15,8 @@ from git_model_driver.filters import process
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git.progress import Meter
-from git_model_driver.render.report import plural
-from git_model_driver.render.report import size
+from git_model_driver.render.amounts import plural
+from git_model_driver.render.amounts import size
 from git_model_driver.transfer.locate import store_of
 from git_model_driver.upkeep import prune
 from git_model_driver.upkeep import repack

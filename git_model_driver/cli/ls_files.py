@@ -24,9 +24,9 @@ from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.models import Tracked
 from git_model_driver.git import trees
 from git_model_driver.render import table
+from git_model_driver.render.amounts import plural
+from git_model_driver.render.amounts import size
 from git_model_driver.render.face import Face
-from git_model_driver.render.report import plural
-from git_model_driver.render.report import size
 from git_model_driver.render.table import Cell
 from git_model_driver.render.table import Column
 from git_model_driver.render.table import Row

@@ -20,7 +20,7 @@ from git_model_driver.git.notes import EVALUATIONS
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import NAMESPACE
 from git_model_driver.looking.worktree import Worktree
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
 from git_model_driver.transfer.remotes import Address

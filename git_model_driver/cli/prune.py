@@ -20,8 +20,8 @@ from git_model_driver.git import options
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git.repository import Repository
-from git_model_driver.render.report import plural
-from git_model_driver.render.report import size
+from git_model_driver.render.amounts import plural
+from git_model_driver.render.amounts import size
 from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
 from git_model_driver.transfer.remotestore import RemoteStore

@@ -9,7 +9,7 @@ from git_model_driver.cli.fetch import fetch_notes
 from git_model_driver.core.choice import EVERYTHING
 from git_model_driver.core.errors import MissingObject
 from git_model_driver.git import notes
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

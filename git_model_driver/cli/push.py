@@ -16,7 +16,7 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.looking.worktree import Worktree
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
 from git_model_driver.transfer.needed import needed

@@ -24,7 +24,7 @@ from git_model_driver.merging.keys import Rule
 from git_model_driver.merging.keys import parameters_of
 from git_model_driver.merging.methods import METHODS
 from git_model_driver.merging.rules import Rules
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 from git_model_driver.transfer.locate import store_of
 
 

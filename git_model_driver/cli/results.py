@@ -14,7 +14,7 @@ from git_model_driver.evaluation.runner import Report
 from git_model_driver.evaluation.scores import Comparison
 from git_model_driver.evaluation.scores import Scores
 from git_model_driver.render import evaluation as render
-from git_model_driver.render.report import plural
+from git_model_driver.render.amounts import plural
 
 
 def keep(report: Report) -> None:

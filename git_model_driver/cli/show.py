@@ -29,8 +29,8 @@ from git_model_driver.looking import model as models
 from git_model_driver.looking.model import Model
 from git_model_driver.render import changes
 from git_model_driver.render import table
-from git_model_driver.render.report import plural
-from git_model_driver.render.report import size
+from git_model_driver.render.amounts import plural
+from git_model_driver.render.amounts import size
 
 _TITLES = ('mean', 'std', 'min', 'max', 'norm')
 _SORTS: Mapping[str, Callable[[Entry, Statistics | None], Any]] = {

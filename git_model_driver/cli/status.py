@@ -16,9 +16,9 @@ from git_model_driver.filters.filter import Filter
 from git_model_driver.filters.status import Change
 from git_model_driver.git import run as git
 from git_model_driver.render import table
+from git_model_driver.render.amounts import plural
+from git_model_driver.render.amounts import size
 from git_model_driver.render.face import Face
-from git_model_driver.render.report import plural
-from git_model_driver.render.report import size
 from git_model_driver.render.table import Cell
 
 _HEADINGS = {

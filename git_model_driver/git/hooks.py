@@ -24,6 +24,7 @@ OLDER: dict[str, tuple[str, ...]] = {
     'pre-push': (
         'bb4952d5fe2ce8cd9f0a1da3c980afd718df5f35160840328767644fbbc40f72',
         'ed6b13fccf4b6d4427b21a15a282bde4e01390eb76304446396214d4127c787c',
+        '969b4d8f5c5a6d764bd48c634c123df8393e98cd16272954c086dfd2ee117370',
     ),
     'prepare-commit-msg': (
         '9c9af5b8150eb696414d3a7c21843827910900a6d10286decd8bb2ef236ab555',

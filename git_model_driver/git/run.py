@@ -21,7 +21,7 @@ from git_model_driver.core.errors import GitError
 PathLike = Union[os.PathLike[str], str, None]
 _MOST_SAID = 1 << 16
 _MOST_LINES = 8
-_PROGRESS = re.compile(rb'(remote: )?[A-Z][a-z ]+: +[0-9]+')
+_PROGRESS = rb'(remote: )?[A-Z][a-z ]+: +[0-9]+'
 _NO_MORE: Mapping[str, str] = {}
 
 
@@ -55,6 +55,7 @@ def watched(
     *args: str, told: Callable[[bytes], None], env: Mapping[str, str] = _NO_MORE,
 ) -> Result:
     """Run git; ``told`` gets each line of progress as soon as it is there."""
+    is_progress = re.compile(_PROGRESS).match
     process = subprocess.Popen(
         ('git', *args), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, env=_environment(env),
@@ -64,9 +65,9 @@ def watched(
     with process.stderr:
         while piece := os.read(process.stderr.fileno(), 1 << 12):
             *lines, line = re.split(b'[\r\n]', line + piece)
-            for whole in filter(_PROGRESS.match, lines):
+            for whole in filter(is_progress, lines):
                 told(whole)
-            rest = (whole for whole in lines if not _PROGRESS.match(whole))
+            rest = (whole for whole in lines if not is_progress(whole))
             said = b'\n'.join([said, *rest])[-_MOST_SAID:]
     return Result(process.wait(), b'', said + b'\n' + line)
 

@@ -6,7 +6,6 @@ repository's, so that nothing is stored twice for longer than it takes.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -68,6 +67,8 @@ class Quarantine:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        import shutil  # 6 ms that a push of another kind does not need
+
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property

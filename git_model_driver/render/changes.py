@@ -22,9 +22,9 @@ from git_model_driver.looking.comparison import Comparison
 from git_model_driver.looking.comparison import Line
 from git_model_driver.looking.comparison import TensorChange
 from git_model_driver.render import table
+from git_model_driver.render.amounts import plural
+from git_model_driver.render.amounts import size
 from git_model_driver.render.face import Face
-from git_model_driver.render.report import plural
-from git_model_driver.render.report import size
 from git_model_driver.render.table import Cell
 
 _WORDS = {MODIFIED: 'modified', ADDED: 'added', DELETED: 'deleted', RENAMED: 'renamed'}

@@ -15,8 +15,8 @@ from git_model_driver.history.changes import Model
 from git_model_driver.history.how import How
 from git_model_driver.looking.comparison import Comparison
 from git_model_driver.render import changes
+from git_model_driver.render.amounts import plural
 from git_model_driver.render.face import Face
-from git_model_driver.render.report import plural
 
 WHOLE = '(the whole file)'
 _SHORT = 8

@@ -7,10 +7,7 @@ from typing import Protocol
 
 from git_model_driver.core import trailer as trailers
 from git_model_driver.core import words
-
-
-def plural(n: int, noun: str) -> str:
-    return f'{n} {noun}{"s" * (n != 1)}'
+from git_model_driver.render.amounts import plural
 
 
 class Numbers(Protocol):
@@ -85,13 +82,3 @@ def merged(
             f'{words.shell(path)} [<tensor>...]"',
         )
     return lines
-
-
-def size(nbytes: int) -> str:
-    """Bytes as people read them, in powers of 1024."""
-    amount, unit = float(nbytes), 'B'
-    for larger in ('KiB', 'MiB', 'GiB', 'TiB'):
-        if amount < 1024:
-            break
-        amount, unit = amount / 1024, larger
-    return f'{amount:.0f} B' if unit == 'B' else f'{amount:.1f} {unit}'

@@ -8,12 +8,14 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core.errors import Changed
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
+from git_model_driver.store import freshness
 from git_model_driver.store import memory
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
@@ -112,7 +114,7 @@ class Batch:
             again = [data] if len(sums) == 1 else pieces(span)
             coder = self._encoder(span.length, item.form, item.base(), item)
             chunks = _checked(again, sums, oid)
-            self._keep(oid, self._write(span.length, chunks, coder, sums))
+            self._keep_new(oid, self._write(span.length, chunks, coder, sums))
         return oid
 
     def put_all(self, items: Sequence[Item]) -> list[Oid]:
@@ -143,7 +145,7 @@ class Batch:
         if self._known(oid):
             path.unlink()
         else:
-            self._keep(oid, path)
+            self._keep_new(oid, path)
         return oid
 
     def take_over(
@@ -188,7 +190,8 @@ class Batch:
         if not self._known(file.oid):
             coder = self._encoder(file.nbytes, None, None)
             chunks = _checked(file.chunks(), file.sums, file.oid)
-            self._keep(file.oid, self._write(file.nbytes, chunks, coder, file.sums))
+            path = self._write(file.nbytes, chunks, coder, file.sums)
+            self._keep_new(file.oid, path)
 
     def _carries(self, base: Oid) -> bool:
         return base in self._pending or (
@@ -198,14 +201,24 @@ class Batch:
     def _known(self, oid: Oid) -> bool:
         return oid in self._pending or self._has(oid)
 
+    def _keep_new(self, oid: Oid, path: Path) -> None:
+        """What was written here, and compared with its name."""
+        freshness.seal(path, oid)
+        self._keep(oid, path)
+
     def _keep(self, oid: Oid, path: Path) -> None:
         kept = self._pending.setdefault(oid, path)
         if kept != path:        # another thread was first
             path.unlink()
 
+    @cached_property
+    def _tmp(self) -> Path:
+        folder = self.root / 'tmp'
+        self._places.folder(folder)
+        return folder
+
     def _temporary(self) -> Path:
-        self._places.folder(self.root / 'tmp')
-        return self.root / 'tmp' / f'{os.getpid()}-{os.urandom(8).hex()}'
+        return self._tmp / f'{os.getpid()}-{os.urandom(8).hex()}'
 
     def _encoder(
         self, nbytes: int, form: Form | None, base: Oid | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -53,6 +52,8 @@ def link_or_copy(path: Path, target: Path, mode: int) -> None:
     try:
         os.link(path, target)
     except OSError:     # another file system, or one without links
+        import shutil  # 6 ms
+
         shutil.copyfile(path, target)
         target.chmod(mode)
 

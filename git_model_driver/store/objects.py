@@ -115,7 +115,7 @@ class Store:
 
     def _touch_own(self, oid: Oid) -> bool:
         digits = hex_of(oid)
-        return freshness.touch(f'{self._objects}/{digits[:2]}/{digits[2:]}')
+        return freshness.touch(f'{self._objects}/{digits[:2]}/{digits[2:]}', oid)
 
     def missing(self, oids: Iterable[Oid]) -> set[Oid]:
         """Those that are neither here nor in an alternate."""

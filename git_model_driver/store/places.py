@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ _ABANDONED_AFTER = 24 * 3600
 def object_path(root: Path, oid: Oid) -> Path:
     """The file of an object in the store at root."""
     digits = hex_of(oid)
-    return root / 'objects' / digits[:2] / digits[2:]
+    return root.joinpath('objects', digits[:2], digits[2:])
 
 
 class Places:
@@ -73,6 +72,8 @@ def remove_abandoned(path: Path) -> None:
         if time.time() - max(status.st_mtime, status.st_ctime) <= _ABANDONED_AFTER:
             return
         if stat.S_ISDIR(status.st_mode):
+            import shutil  # 6 ms
+
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink()

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from git_model_driver.core.oid import Oid
+from git_model_driver.store import freshness
 from git_model_driver.store.digest import check_digest
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
@@ -61,6 +62,7 @@ class Attempt:
             check_digest(file)
         final = object_path(self._root, self._oid)
         with StoreErrors(self._root):
+            freshness.seal(self.path, self._oid)
             fsync(self.path)
             os.replace(self.path, final)
             fsync(final.parent)

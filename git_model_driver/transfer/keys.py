@@ -27,10 +27,6 @@ def setting(remote: str) -> str:
     return f'remote.{remote}.modelKey'
 
 
-def is_set(remote: str) -> bool:
-    return run.attempt('config', '--get', setting(remote)).code == 0
-
-
 def seal_of(remote: str) -> Seal:
     """Raises GitModelError where there is to be a key, and it cannot be had."""
     found = run.attempt('config', '--get', setting(remote))

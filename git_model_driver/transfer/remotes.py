@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,8 @@ from git_model_driver.transfer.remotestore import RemoteStore
 
 GIT, LFS, DIRECTORY, NONE = 'git', 'lfs', 'directory', 'none'
 _URLS = r'^remote\..*\.(push)?url$'
+_SETTINGS = r'^remote\..*\.model(store|key)$'
+_STORE, _KEY = 'modelstore', 'modelkey'
 _SEALED = (GIT,)            # and what is kept at an address
 
 
@@ -84,8 +87,10 @@ def named(name: str) -> str:
 
 def find(where: Address, repository: Repository) -> RemoteStore | None:
     """Where its tensors are; None if nowhere. Raises GitModelError."""
-    kind = kind_of(where)
-    _refuse_key(where, kind)
+    settings = _settings(where.name)
+    kind = _kind(where, settings)
+    if _KEY in settings:
+        _refuse_key(where, kind)
     if kind == NONE:
         return None
     if is_address(kind):
@@ -97,20 +102,28 @@ def _refuse_key(where: Address, kind: str) -> None:
     """What is to be encrypted does not go where it would not be."""
     if kind in _SEALED or kind == NONE or is_address(kind):
         return
-    if keys.is_set(where.name):
-        raise GitModelError(
-            f"tensors in a store of kind '{kind}' cannot be encrypted, and "
-            f'{keys.setting(where.name)} is set',
-            f'keep them where they can: git config remote.{where.name}.modelStore git',
-            f'or send them as they are: git config --unset {keys.setting(where.name)}',
-        )
+    raise GitModelError(
+        f"tensors in a store of kind '{kind}' cannot be encrypted, and "
+        f'{keys.setting(where.name)} is set',
+        f'keep them where they can: git config remote.{where.name}.modelStore git',
+        f'or send them as they are: git config --unset {keys.setting(where.name)}',
+    )
 
 
-def kind_of(where: Address) -> str:
+def _settings(remote: str) -> dict[str, str]:
+    """What is set for a remote, asked in one go."""
+    listed = run.attempt('config', '-z', '--get-regexp', _SETTINGS).out
+    records = (os.fsdecode(record).partition('\n') for record in listed.split(b'\0'))
+    return {
+        key.rpartition('.')[2]: value.strip() for key, _, value in records
+        if key.rpartition('.')[0] == f'remote.{remote}'
+    }
+
+
+def _kind(where: Address, settings: Mapping[str, str]) -> str:
     """Raises GitModelError for one that there is not."""
     default = DIRECTORY if where.directory else GIT
-    found = run.attempt('config', '--get', f'remote.{where.name}.modelStore')
-    kind = os.fsdecode(found.out).strip() if found.code == 0 else default
+    kind = settings.get(_STORE, default)
     if kind != NONE and kind not in _KINDS and not is_address(kind):
         raise GitModelError(
             f"remote.{where.name}.modelStore is '{kind}', which is no kind of store",
@@ -182,7 +195,7 @@ def _as_fetched(url: str) -> str:
 
 def _source(where: Address, repository: Repository) -> RemoteStore | None:
     try:
-        if not where.url or kind_of(where) == DIRECTORY:
+        if not where.url or _kind(where, _settings(where.name)) == DIRECTORY:
             return None
         return find(where, repository)
     except GitModelError:

@@ -1,6 +1,7 @@
 """Models between repositories: clone, fetch, pull, push, bundles, submodules."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,45 @@ def test_a_push_takes_the_tensors_along_once(told: Repo, bare: Repo) -> None:
         assert told.run('git', *command).err == ''
     clone = bare.clone(told.path.parent / 'clone')
     assert clone.sha256(M) == told.sha256(M)
+
+
+def damage(repo: Repo, oid: str) -> Path:
+    """One bit of an object is another."""
+    file = repo.path / '.git/model/objects' / oid[7:9] / oid[9:]
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(data)
+    return file
+
+
+def test_an_object_that_was_written_to_is_not_pushed(told: Repo, bare: Repo) -> None:
+    told.save(M, a=9.0, b=[3.0, 2.0])
+    told.commit('third')
+    damage(told, expected.oid(9.0))
+    done = told.run('git', 'push', '-q', code=1)
+    assert done.err.startswith(
+        f'error: the object {expected.oid(9.0)} in the store is damaged\n'
+    )
+    assert stored(bare) == EVERY
+    assert bare.git('log', '-1', '--format=%s', 'main') == 'second\n'
+    told.git('model', 'fsck', '--repair')
+    told.git('push', '-q')
+    assert bare.clone(told.path.parent / 'clone').sha256(M) == told.sha256(M)
+
+
+def test_an_object_as_it_was_written_is_linked_unread(told: Repo, bare: Repo) -> None:
+    """What the disk has lost since, both sides have lost: fsck reads it."""
+    told.save(M, a=9.0, b=[3.0, 2.0])
+    told.commit('third')
+    oid = expected.oid(9.0)
+    before = (told.path / '.git/model/objects' / oid[7:9] / oid[9:]).stat()
+    file = damage(told, oid)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    told.git('push', '-q')
+    there = bare.path / 'model/objects' / oid[7:9] / oid[9:]
+    assert there.samefile(file)
+    assert f'{oid}' in Git(bare.path).run('git', 'model', 'fsck', code=1).out
 
 
 def test_everything_can_be_pushed_to_a_new_remote(told: Repo, tmp_path: Path) -> None:

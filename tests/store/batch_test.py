@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import of_bytes
 from git_model_driver.store.batch import Item
+from git_model_driver.store.freshness import is_sealed
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 from git_model_driver.store.objects import check_digest
@@ -54,6 +56,30 @@ def test_what_is_put_is_read_again(store: Store) -> None:
     assert [store.read(oid) for oid in oids] == contents
     assert objects(store) == set(oids)
     assert leftovers(store) == []
+
+
+def test_an_object_has_its_seal_until_somebody_writes_to_it(store: Store) -> None:
+    oids = put(store, b'', LONG, *MANY)
+    for oid in oids:
+        assert is_sealed(store.path(oid).stat(), oid)
+    (path, *_), (oid, other) = map(store.path, oids), oids[:2]
+    assert not is_sealed(path.stat(), other)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes())
+    assert not is_sealed(path.stat(), oid)
+
+
+def test_an_object_that_is_wanted_again_keeps_its_seal(store: Store) -> None:
+    oid, other = put(store, LONG, b'other')
+    before = time.time() - 7 * 24 * 3600
+    for each in (oid, other):
+        ns = store.path(each).stat().st_mtime_ns - 7 * 24 * 3600 * 10 ** 9
+        os.utime(store.path(each), ns=(ns, ns + (each is other)))
+    assert put(store, LONG, b'other') == [oid, other]
+    for each in (oid, other):
+        status = store.path(each).stat()
+        assert status.st_mtime > before + 6 * 24 * 3600
+        assert is_sealed(status, each) is (each is oid)
 
 
 def test_nothing_is_seen_before_the_end(store: Store) -> None:
