@@ -72,17 +72,20 @@ class Assembly:
     def check_fit(self) -> None:
         """Check that each tensor has a place of its size. Raises as ``check`` does."""
         with self._naming():
-            for segment in self.skeleton.segments:
-                if isinstance(segment, Slot):
-                    self._check_slot(segment)
-            self._check_all_placed()
+            self._check_places()
+
+    def _check_places(self) -> None:
+        for segment in self.skeleton.segments:
+            if isinstance(segment, Slot):
+                self._check_slot(segment)
+        self._check_all_placed()
 
     def prepare(self) -> None:
         """Check all that can be without reading tensors. Raises as ``check`` does."""
         with self._naming():
             self._check_proportions()
             self._add_sums_of_tensors()
-            self.check_fit()
+            self._check_places()
             for segment in self.skeleton.segments:
                 if isinstance(segment, RangeSum) and segment not in self._sums:
                     covered = self._covered(segment)
