@@ -61,6 +61,12 @@ PLUMBING = {
     ),
     'pre-push': ('pre_push', 'send tensors before git sends commits'),
 }
+# These multiply no large matrices. OpenBLAS starts a thread for each core as soon as
+# NumPy is imported, and they spin for a while: 0.1 s of CPU on two cores.
+_WITHOUT_BLAS = frozenset({
+    'filter-process', 'clean', 'smudge', 'textconv', 'checkout', 'pull', 'fetch',
+    'push', 'fsck', 'status', 'ls-files', 'du', 'prune',
+})
 _NO_OPTION = '\0'      # no word of a command line has it
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
@@ -169,6 +175,8 @@ def _dispatch(arguments: list[str]) -> int:
         return _unknown(verb)
     if rest[:1] == ['--help']:
         _manual(verb)
+    if verb in _WITHOUT_BLAS:
+        os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
     module = import_module(f'git_model_driver.cli.{found[0]}')
     parser = Parser(
         prog=f'git model {verb}', description=module.__doc__,
