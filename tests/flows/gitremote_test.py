@@ -24,7 +24,7 @@ SERVERS = {
     'ssh': servers.ssh,
 }
 PLACES = [(name, version) for name in SERVERS for version in (0, 2)]
-QUICK = ('file', 2), ('daemon', 0), ('http', 0), ('http', 2), ('ssh', 2)
+QUICK = ('file', 2), ('daemon', 0), ('http', 2)
 
 
 def drawn(seed: int, near: float = 0.0) -> numpy.ndarray:

@@ -12,7 +12,7 @@ from tests.testing.params import slow_unless
 
 SEED = 20261125
 FEW = {'kill': 2, 'killall': 1, 'full': 1, 'once': 1}
-QUICK = 'first add', 'commit', 'merge', 'checkout', 'fetch', 'push', 'gc with prune'
+QUICK = 'first add', 'merge', 'fetch', 'push', 'gc with prune'
 MANY = {'kill': 64, 'killall': 14, 'full': 11, 'once': 7}
 
 

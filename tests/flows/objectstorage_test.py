@@ -123,7 +123,8 @@ def where(
 
 
 @pytest.mark.parametrize(('where', 'sealed'), [
-    ('share', False), ('address', True), ('s3', False), ('sftp', False),
+    ('share', False), ('address', True), ('s3', False),
+    pytest.param('sftp', False, marks=pytest.mark.slow),
     pytest.param('s3', True, marks=pytest.mark.slow),
     ('git', True),
 ], indirect=['where'])
