@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -76,21 +76,25 @@ def named(name: str) -> str:
     """
     if run.attempt('remote', 'get-url', name).code == 0:
         return name
-    found = run.attempt('config', '-z', '--get-regexp', _URLS).out
-    records = (os.fsdecode(record).partition('\n') for record in found.split(b'\0'))
-    of = (
-        key[len('remote.'):].rpartition('.')[0] for key, _, url in records
-        if url == name
-    )
+    of = (remote for remote, _, url in _configured(_URLS) if url == name)
     return next(of, name)
+
+
+def _configured(keys_: str) -> Iterator[tuple[str, str, str]]:
+    """Remote, last word of the key (in lower case) and value, of keys like these."""
+    listed = run.attempt('config', '-z', '--get-regexp', keys_).out
+    for record in listed.split(b'\0')[:-1]:
+        key, _, value = os.fsdecode(record).partition('\n')
+        remote, _, last = key.removeprefix('remote.').rpartition('.')
+        yield remote, last, value
 
 
 def find(where: Address, repository: Repository) -> RemoteStore | None:
     """Where its tensors are; None if nowhere. Raises GitModelError."""
-    settings = _settings(where.name)
-    kind = _kind(where, settings)
-    if _KEY in settings:
-        _refuse_key(where, kind)
+    return _made(where, _kind(where), repository)
+
+
+def _made(where: Address, kind: str, repository: Repository) -> RemoteStore | None:
     if kind == NONE:
         return None
     if is_address(kind):
@@ -110,26 +114,24 @@ def _refuse_key(where: Address, kind: str) -> None:
     )
 
 
-def _settings(remote: str) -> dict[str, str]:
-    """What is set for a remote, asked in one go."""
-    listed = run.attempt('config', '-z', '--get-regexp', _SETTINGS).out
-    records = (os.fsdecode(record).partition('\n') for record in listed.split(b'\0'))
-    return {
-        key.rpartition('.')[2]: value.strip() for key, _, value in records
-        if key.rpartition('.')[0] == f'remote.{remote}'
-    }
-
-
-def _kind(where: Address, settings: Mapping[str, str]) -> str:
-    """Raises GitModelError for one that there is not."""
+def _kind(where: Address) -> str:
+    """Raises GitModelError for one that there is not, or that cannot be encrypted
+    where it is to be.
+    """
     default = DIRECTORY if where.directory else GIT
-    kind = settings.get(_STORE, default)
+    settings = {
+        key: value for remote, key, value in _configured(_SETTINGS)
+        if remote == where.name
+    }
+    kind = settings.get(_STORE, default).strip()
     if kind != NONE and kind not in _KINDS and not is_address(kind):
         raise GitModelError(
             f"remote.{where.name}.modelStore is '{kind}', which is no kind of store",
             f'choose one of {", ".join([*_KINDS, NONE])}, or an address: git config '
             f'remote.{where.name}.modelStore {default}',
         )
+    if _KEY in settings:
+        _refuse_key(where, kind)
     return kind
 
 
@@ -195,8 +197,7 @@ def _as_fetched(url: str) -> str:
 
 def _source(where: Address, repository: Repository) -> RemoteStore | None:
     try:
-        if not where.url or _kind(where, _settings(where.name)) == DIRECTORY:
-            return None
-        return find(where, repository)
+        kind = _kind(where) if where.url else DIRECTORY
+        return None if kind == DIRECTORY else _made(where, kind, repository)
     except GitModelError:
         return None

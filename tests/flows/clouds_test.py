@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 from tests.testing import clouds
+from tests.testing import remotes
 from tests.testing.clouds import Cloud
 from tests.testing.failing import Answer
 from tests.testing.repository import Repo
@@ -39,9 +40,7 @@ def told(repo: Repo, tmp_path: Path) -> Repo:
     repo.git('model', 'install')
     repo.git('init', '-q', '--bare', '-b', 'main', str(tmp_path / 'bare.git'))
     repo.git('remote', 'add', 'origin', f'file://{tmp_path}/bare.git')
-    for seed in (1, 2):
-        save(repo, seed)
-        repo.commit(f'version {seed}')
+    remotes.two_versions(repo, save)
     return repo
 
 

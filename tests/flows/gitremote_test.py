@@ -71,9 +71,7 @@ def told(repo: Repo) -> Repo:
 
 
 def commit_twice(repo: Repo) -> None:
-    for seed in (1, 2):
-        save(repo, seed)
-        repo.commit(f'version {seed}')
+    remotes.two_versions(repo, save)
 
 
 def test_a_push_and_a_clone_are_enough(told: Repo, url: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy
 import pytest
 
 from tests.testing import depots
+from tests.testing import remotes
 from tests.testing import s3
 from tests.testing.depots import Bucket
 from tests.testing.depots import Folder
@@ -88,9 +89,7 @@ def connect(repo: Repo, url: str, key: Path | str = '') -> None:
 @pytest.fixture
 def told(repo: Repo) -> Repo:
     """Two commits on main."""
-    for seed in (1, 2):
-        save(repo, seed)
-        repo.commit(f'version {seed}')
+    remotes.two_versions(repo, save)
     return repo
 
 

@@ -33,9 +33,7 @@ def told(repo: Repo, tmp_path: Path) -> Repo:
     """Two commits on main; "srv/bare.git" is a bare repository."""
     remotes.bare(repo, tmp_path)
     (tmp_path / 'share').mkdir()
-    for seed in (1, 2):
-        save(repo, seed)
-        repo.commit(f'version {seed}')
+    remotes.two_versions(repo, save)
     return repo
 
 

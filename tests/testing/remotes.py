@@ -1,6 +1,7 @@
 """Git remotes that are far away, as far as git-model is concerned."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.testing.repository import Repo
@@ -14,6 +15,12 @@ def bare(repo: Repo, folder: Path) -> str:
     repo.git('init', '-q', '--bare', '-b', 'main', str(path))
     Repo(path).git('config', 'http.receivepack', 'true')
     return f'file://{path}'
+
+
+def two_versions(repo: Repo, save: Callable[[Repo, int], None]) -> None:
+    for seed in (1, 2):
+        save(repo, seed)
+        repo.commit(f'version {seed}')
 
 
 def connect(repo: Repo, url: str) -> None:
