@@ -21,9 +21,9 @@ from git_model_driver.git.notes import EVALUATIONS
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.amounts import plural
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
 from git_model_driver.transfer.needed import needed
+from git_model_driver.transfer.remotes import Remotes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,11 +65,12 @@ def fetch_notes(names: Sequence[str]) -> None:
 
 def _from(name: str, repository: Repository) -> Store:
     """The store with nothing but this repository to get objects from."""
-    where = remotes.address(name, repository)
+    remotes = Remotes(repository)
+    where = remotes.address(name)
     if not where.is_known:
         raise GitModelError(
             f"'{name}' is no repository in a directory of this machine, nor a remote",
             'see the remotes there are with "git remote -v"',
         )
-    remote = remotes.find(where, repository)
+    remote = remotes.find(where)
     return Store(repository.store_root, sources=lambda: [remote] if remote else [])

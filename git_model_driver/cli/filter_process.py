@@ -4,12 +4,17 @@ Run by git, as filter.model.process.
 """
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.filters import process
 from git_model_driver.git.pktline import ProtocolError
+
+if TYPE_CHECKING:
+    import argparse
+
+PLAIN = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -39,8 +39,8 @@ from git_model_driver.store.examine import MISSING
 from git_model_driver.store.examine import Examination
 from git_model_driver.store.examine import Fault
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
+from git_model_driver.transfer.remotes import Remotes
 from git_model_driver.upkeep import remotecheck
 
 
@@ -100,8 +100,8 @@ def _tell(problems: list[str], objects: int) -> int:
 
 def _check_remote(args: argparse.Namespace, repository: Repository) -> int:
     """Of what we know that remote to have, or the revisions."""
-    where = remotes.address(args.remote, repository)
-    remote = remotes.find(where, repository)
+    remotes = Remotes(repository)
+    remote = remotes.find(remotes.address(args.remote))
     if remote is None:
         raise GitModelError(
             f"'{args.remote}' has no store for tensors",

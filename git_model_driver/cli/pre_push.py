@@ -4,9 +4,8 @@ Run by git, as the pre-push hook.
 """
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from git_model_driver.cli.main import refuse_terminal
 from git_model_driver.core.errors import GitModelError
@@ -15,15 +14,18 @@ from git_model_driver.git import notes
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.git import run as git
-from git_model_driver.git import transport
 from git_model_driver.git.notes import EVALUATIONS
 from git_model_driver.git.repository import Repository
-from git_model_driver.git.transport import NAMESPACE
 from git_model_driver.looking.worktree import Worktree
 from git_model_driver.render.amounts import plural
-from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
-from git_model_driver.transfer.remotes import Address
+from git_model_driver.transfer.remotes import Remotes
+from git_model_driver.transfer.remotestore import RemoteStore
+
+if TYPE_CHECKING:
+    import argparse
+
+PLAIN = ('remote', 'url')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     refuse_terminal('pre-push', 'what is pushed')
     updates = [line.split() for line in sys.stdin if line.strip()]
-    _refuse_to_delete_tensors(args.remote)
+    repository = repositories.find()
+    remotes = Remotes(repository)
+    if '--mirror' in caller.arguments() or remotes.is_mirror(args.remote):
+        _refuse_to_delete_tensors(args.remote)
     roots.see_what_was_replaced()
     wanted = [words[1] for words in updates if words[1].strip('0')]
     if not wanted:
         return 0
-    repository = repositories.find()
-    _send(args, repository, wanted)
+    where = remotes.pushed_to(args.remote, args.url)
+    _send(remotes.find(where), repository, wanted)
     if not notes.push(args.remote, EVALUATIONS):
         print('warning: what models were found to be worth was not sent\n'
               f'hint: to see why: git push {args.remote} {EVALUATIONS}',
@@ -49,9 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _send(
-    args: argparse.Namespace, repository: Repository, wanted: list[str],
+    remote: RemoteStore | None, repository: Repository, wanted: list[str],
 ) -> None:
-    remote = remotes.find(_address(args, repository), repository)
     if remote is None:
         return
     objects = remote.new(wanted)
@@ -62,22 +66,15 @@ def _send(
         print(f'Sent {plural(sent, "tensor")} to {remote.label}', file=sys.stderr)
 
 
-def _address(args: argparse.Namespace, repository: Repository) -> Address:
-    base = repository.top or repository.git_dir
-    return Address(
-        remotes.named(args.remote), args.url or args.remote,
-        base if args.url else Path.cwd(),
-    )
-
-
 def _refuse_to_delete_tensors(remote: str) -> None:
     """A mirror has no refs but ours: Git would delete those that tensors are on.
 
     It does not tell the hook of such deletions.
     """
-    if not _mirrors(remote):
-        return
-    here = set(git.text('for-each-ref', '--format=%(refname)', NAMESPACE).split('\n'))
+    from git_model_driver.git import transport
+
+    ours = git.text('for-each-ref', '--format=%(refname)', transport.NAMESPACE)
+    here = set(ours.split('\n'))
     doomed = [ref for ref in transport.refs_of(remote) if ref.name not in here]
     if doomed:
         raise GitModelError(
@@ -85,8 +82,3 @@ def _refuse_to_delete_tensors(remote: str) -> None:
             'to push everything else: git push --all && git push --tags',
             'to delete them all the same: git push --no-verify --mirror',
         )
-
-
-def _mirrors(remote: str) -> bool:
-    configured = git.attempt('config', '--bool', f'remote.{remote}.mirror').out
-    return '--mirror' in caller.arguments() or configured == b'true\n'

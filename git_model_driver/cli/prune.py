@@ -22,8 +22,8 @@ from git_model_driver.git import roots
 from git_model_driver.git.repository import Repository
 from git_model_driver.render.amounts import plural
 from git_model_driver.render.amounts import size
-from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
+from git_model_driver.transfer.remotes import Remotes
 from git_model_driver.transfer.remotestore import RemoteStore
 from git_model_driver.upkeep import prune
 from git_model_driver.upkeep.prune import Candidate
@@ -69,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _remote(name: str, repository: Repository) -> RemoteStore:
-    where = remotes.address(name, repository, push=True)
-    remote = remotes.find(where, repository) if where.is_known else None
+    remotes = Remotes(repository)
+    where = remotes.address(name, push=True)
+    remote = remotes.find(where) if where.is_known else None
     if remote is None:
         raise GitModelError(
             f"cannot verify what '{name}' has: it is no remote with tensors",

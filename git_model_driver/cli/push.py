@@ -17,9 +17,10 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git import roots
 from git_model_driver.looking.worktree import Worktree
 from git_model_driver.render.amounts import plural
-from git_model_driver.transfer import remotes
 from git_model_driver.transfer.locate import store_of
 from git_model_driver.transfer.needed import needed
+from git_model_driver.transfer.remotes import GIT
+from git_model_driver.transfer.remotes import Remotes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     roots.see_what_was_replaced()
     repository = repositories.find()
-    where = remotes.address(args.remote, repository, push=True)
-    remote = remotes.find(where, repository)
+    remotes = Remotes(repository)
+    remote = remotes.find(remotes.address(args.remote, push=True))
     if remote is None:
         raise GitModelError(
             f"'{args.remote}' has no store for tensors",
             'keep them on the remote itself: git config '
-            f'remote.{args.remote}.modelStore {remotes.GIT}',
+            f'remote.{args.remote}.modelStore {GIT}',
         )
     objects = needed(args.ref or ['--branches', '--tags'])
     sent = remote.send(objects, store_of(repository, Worktree(repository).span))

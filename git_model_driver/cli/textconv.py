@@ -4,11 +4,16 @@ Run by git diff, log and show, as diff.model.textconv.
 """
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from git_model_driver.filters import summary
 from git_model_driver.render import summary as face
+
+if TYPE_CHECKING:
+    import argparse
+
+PLAIN = ('file',)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

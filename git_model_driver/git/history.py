@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.git import run
 from git_model_driver.git.catfile import CatFile
 
-_OBJECT = re.compile(rb'([0-9a-f]{40,64})(?: (.*))?')
 _SMALLEST = len(manifests.FIRST_LINE)
 _LARGEST = 256 << 20
 
@@ -72,8 +70,8 @@ def _models(paths: Iterable[str]) -> set[str]:
 
 def _paths(listed: bytes) -> dict[str, str]:
     """Blob or other object, to its path; '' where it has none."""
-    matches = filter(None, map(_OBJECT.fullmatch, listed.split(b'\n')))
-    return {m[1].decode(): os.fsdecode(m[2] or b'') for m in matches}
+    pairs = (line.partition(b' ') for line in listed.split(b'\n') if line)
+    return {name.decode(): os.fsdecode(path) for name, _, path in pairs}
 
 
 def _sized(paths: Iterable[str]) -> Iterator[tuple[str, int]]:

@@ -6,7 +6,6 @@ of its own, so that nothing is asked where nothing is new.
 """
 from __future__ import annotations
 
-import hashlib
 import os
 
 from git_model_driver.core.errors import GitError
@@ -147,5 +146,7 @@ def remotes() -> list[str]:
 
 def seen_at(remote: str, ref: str) -> str:
     """Where is noted what a remote had."""
+    import hashlib  # 6 ms, and few repositories have notes
+
     name = hashlib.sha256(os.fsencode(remote)).hexdigest()[:16]
     return f'{SYNCED}{name}/{os.path.basename(ref)}'

@@ -17,7 +17,7 @@ from git_model_driver.git import run
 from git_model_driver.git.history import Found
 from git_model_driver.git.repository import Repository
 
-_OID = re.compile(rb'\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b')
+_OID = rb'\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b'     # compiled when needed
 # Per worktree: what is being done, and where its own refs are.
 _STATES = (
     '*_HEAD', 'HEAD', 'AUTO_MERGE', 'rebase-merge/*', 'rebase-apply/*', 'sequencer/*',
@@ -55,7 +55,7 @@ def _in_states(folder: Path, patterns: Iterable[str]) -> Iterator[str]:
         for file in folder.glob(pattern):
             try:
                 if file.is_file() and file.stat().st_size <= _LARGEST_STATE:
-                    yield from (m.decode() for m in _OID.findall(file.read_bytes()))
+                    yield from (m.decode() for m in re.findall(_OID, file.read_bytes()))
             except OSError:
                 continue
 

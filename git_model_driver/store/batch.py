@@ -17,20 +17,19 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
 from git_model_driver.store import freshness
 from git_model_driver.store import memory
+from git_model_driver.store.chains import Open
+from git_model_driver.store.chains import can_carry
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import Form
 from git_model_driver.store.codec.update import Matrix
 from git_model_driver.store.digest import check_digest
 from git_model_driver.store.disk import StoreErrors
-from git_model_driver.store.disk import fsync
+from git_model_driver.store.disk import flush
 from git_model_driver.store.disk import give_name
 from git_model_driver.store.disk import link_or_copy
-from git_model_driver.store.disk import syncfs
 from git_model_driver.store.encoder import SMALLEST
 from git_model_driver.store.encoder import Encoder
-from git_model_driver.store.encoder import Open
-from git_model_driver.store.encoder import can_carry
 from git_model_driver.store.encoder import encoder
 from git_model_driver.store.incoming import Incoming
 from git_model_driver.store.objectfile import CHUNK
@@ -43,9 +42,6 @@ from git_model_driver.store.places import object_path
 from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import Span
 
-# From so many new objects on, one flush of the file system costs less than
-# one of each file (a model may have 100,000 tensors).
-_FLUSH_ALL_FROM = 32
 _PARALLEL_FROM = 8 << 20
 _THREADS = 4        # each holds a chunk
 
@@ -254,10 +250,7 @@ class Batch:
         if not self._pending:
             return
         self._places.sweep()
-        flush_all = len(self._pending) >= _FLUSH_ALL_FROM and syncfs(self.root)
-        for path in self._pending.values():
-            if not flush_all:
-                fsync(path)
+        flush(self.root, self._pending.values())
         folders = {self.root, self.root / 'objects'}
         for oid in list(self._pending):
             final = object_path(self.root, oid)
@@ -266,9 +259,7 @@ class Batch:
                 folders.add(final.parent)
             self._name(self._pending[oid], final)
             del self._pending[oid]
-        if not (flush_all and syncfs(self.root)):
-            for folder in folders:
-                fsync(folder)
+        flush(self.root, folders)
 
     def _errors(self) -> StoreErrors:
         return StoreErrors(self.root)

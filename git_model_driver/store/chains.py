@@ -1,14 +1,23 @@
-"""Which object is based on which, while objects are encoded anew."""
+"""Which object is based on which."""
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Iterable
 
+from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
+from git_model_driver.store.objectfile import ObjectFile
+
+Open = Callable[[Oid], ObjectFile]
+DEEPEST = 8            # reading costs a decoding more per level
 
 
 class Chains:
-    """Bases by oid; no chain may become a circle, or longer than ``longest``."""
+    """Bases by oid, while objects are encoded anew.
+
+    No chain may become a circle, or longer than ``longest``.
+    """
 
     def __init__(self, bases: Iterable[tuple[Oid, Oid | None]], longest: int) -> None:
         self._bases: dict[Oid, Oid | None] = {}
@@ -51,3 +60,21 @@ class Chains:
             level = {each for one in level for each in self._dependents[one]}
             height += 1
         return height
+
+
+def can_carry(oid: Oid, open_here: Open) -> bool:
+    """Whether all that it is based on is here, so that more can be based on it."""
+    try:
+        with open_here(oid) as file:
+            return len(chain_of(file)) <= DEEPEST
+    except (StoreError, OSError):
+        return False
+
+
+def chain_of(file: ObjectFile) -> list[Oid]:
+    """The object, its base, the base's base, ..."""
+    found = [file.oid]
+    while file.header.base is not None:
+        file = file.base
+        found.append(file.oid)
+    return found

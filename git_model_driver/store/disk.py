@@ -5,10 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from git_model_driver.core.errors import StoreError
-from git_model_driver.store.codec.zstd import Buffer
+
+if TYPE_CHECKING:
+    from git_model_driver.store.codec.zstd import Buffer
+
+# From so many on, one flush of the file system costs less than one of each (a model
+# may have 100,000 tensors).
+_FLUSH_ALL_FROM = 32
 
 
 class StoreErrors:
@@ -74,7 +82,14 @@ def fsync(path: Path) -> None:
         os.close(fd)
 
 
-def syncfs(path: Path) -> bool:
+def flush(root: Path, paths: Collection[Path]) -> None:
+    """Make files and folders below the root durable."""
+    if len(paths) < _FLUSH_ALL_FROM or not _syncfs(root):
+        for path in paths:
+            fsync(path)
+
+
+def _syncfs(path: Path) -> bool:
     """Flush the whole file system below path; False where that cannot be had."""
     if not sys.platform.startswith('linux'):
         return False

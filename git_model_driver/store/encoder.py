@@ -1,25 +1,26 @@
 """From an object's raw bytes to what is stored: chunk by chunk, in its base's terms."""
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
+from git_model_driver.store.chains import DEEPEST
+from git_model_driver.store.chains import Open
+from git_model_driver.store.chains import chain_of
 from git_model_driver.store.codec import chunk as chunks
 from git_model_driver.store.codec import sampling
 from git_model_driver.store.codec.chunk import Encoded
 from git_model_driver.store.codec.form import Form
+from git_model_driver.store.codec.modes import RELATIVE
 from git_model_driver.store.codec.update import Matrix
 from git_model_driver.store.codec.update import Update
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.source import Span
 
-Open = Callable[[Oid], ObjectFile]
 SMALLEST = 1 << 10      # what is smaller takes a block of the disk either way
-DEEPEST = 8            # reading costs a decoding more per level
 _FALL_BACK = 4          # levels, where the chain would become too long
 TRIED = 3               # chunks; where no difference pays in them, none is tried
 
@@ -48,7 +49,7 @@ class Encoder:
             self.form = sampling.guess(raw)
         base = self._prediction(i, self.form.width)
         encoded = chunks.encode(raw, self.form, base, self._thorough)
-        if encoded.mode in chunks.RELATIVE:
+        if encoded.mode in RELATIVE:
             self._used = True
         return encoded
 
@@ -99,29 +100,11 @@ def _read(span: Span, offset: int, length: int) -> bytearray:
     return data
 
 
-def can_carry(oid: Oid, open_here: Open) -> bool:
-    """Whether all that it is based on is here, so that more can be based on it."""
-    try:
-        with open_here(oid) as file:
-            return len(_chain(file)) <= DEEPEST
-    except (StoreError, OSError):
-        return False
-
-
 def _usable(oid: Oid, open_here: Open) -> ObjectFile | None:
     """The object, or one that it is based on where its chain is as long as may be."""
     try:
         with open_here(oid) as file:
-            chain = _chain(file)
+            chain = chain_of(file)
         return open_here(chain[0] if len(chain) <= DEEPEST else chain[-1 - _FALL_BACK])
     except (StoreError, OSError):
         return None
-
-
-def _chain(file: ObjectFile) -> list[Oid]:
-    """The object, its base, the base's base, ..."""
-    found = [file.oid]
-    while file.header.base is not None:
-        file = file.base
-        found.append(file.oid)
-    return found

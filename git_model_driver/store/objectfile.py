@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xxhash
 
@@ -16,14 +17,16 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.store import objectheader
-from git_model_driver.store.codec import chunk as chunks_
-from git_model_driver.store.codec import update as updates
+from git_model_driver.store.codec import modes
 from git_model_driver.store.objectheader import TABLE_AT
 from git_model_driver.store.objectheader import UPDATED
 from git_model_driver.store.objectheader import Header
 from git_model_driver.store.objectheader import Row
 from git_model_driver.store.objectheader import checksum
 from git_model_driver.store.source import Span
+
+if TYPE_CHECKING:
+    from git_model_driver.store.codec.update import Update
 
 CHUNK = 1 << 20
 DEEPEST = 64                   # a chain that is longer was not made by us
@@ -123,7 +126,7 @@ class ObjectFile:
     def raw_at(self) -> int | None:
         """Where the raw bytes lie in the file in one piece, or None."""
         plain = self.header.codec != UPDATED and all(
-            row.mode == chunks_.RAW for row in self._rows
+            row.mode == modes.RAW for row in self._rows
         )
         return self.header.data_at if plain else None
 
@@ -133,7 +136,9 @@ class ObjectFile:
         return int(self.header.codec == UPDATED)
 
     @cached_property
-    def _update(self) -> updates.Update:
+    def _update(self) -> Update:
+        from git_model_driver.store.codec import update as updates  # 3 ms; few have one
+
         row = self._rows[0]
         if row.stored > _LARGEST_UPDATE:
             raise self.corrupt()
@@ -166,13 +171,17 @@ class ObjectFile:
 
     def chunk(self, i: int) -> memoryview:
         """The raw bytes of chunk i, checked. Any number of threads may ask."""
+        from git_model_driver.store.codec import (
+            chunk as chunks,  # 2 ms; links need none
+        )
+
         row = self._rows[self._first + i]
         data = memoryview(self._stored(self._first + i))
-        if row.mode != chunks_.RAW and checksum(data) != row.sum_stored:
+        if row.mode != modes.RAW and checksum(data) != row.sum_stored:
             raise self.corrupt()    # some bits mean nothing to the decoder
-        base = self._predicted(i) if row.mode in chunks_.RELATIVE else None
+        base = self._predicted(i) if row.mode in modes.RELATIVE else None
         try:
-            raw = chunks_.decode(
+            raw = chunks.decode(
                 row.mode, data, self._raw_length(i), self.header.form, base,
             )
         except ValueError:
@@ -218,7 +227,7 @@ class ObjectFile:
         buffer = memoryview(bytearray(_PIECE))
         for i, (row, end) in enumerate(zip(self._rows, self._ends)):
             chunk = i - self._first
-            plain = row.mode == chunks_.RAW and chunk >= 0
+            plain = row.mode == modes.RAW and chunk >= 0
             if plain and row.stored != self._raw_length(chunk):
                 raise self.corrupt()
             digest = xxhash.xxh3_64()

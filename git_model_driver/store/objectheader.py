@@ -3,7 +3,7 @@ r"""How an object begins on disk: a header, and a table of what follows.
     offset  bytes
     0       8       b'\x89GMO\r\n\x1a\n'
     8       1       version, 1
-    9       1       codec: 0 raw, 1 encoded (store.codec.chunk), 2 encoded, and the base
+    9       1       codec: 0 raw, 1 encoded (store.codec.modes), 2 encoded, and the base
                     with an update (store.codec.update), the first row of the table
     10      1       form of the elements (store.codec.form)
     11      1       0
@@ -33,8 +33,8 @@ import xxhash
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import digest_of
 from git_model_driver.core.oid import from_digest
-from git_model_driver.store.codec import chunk as chunks_
 from git_model_driver.store.codec import form as forms
+from git_model_driver.store.codec import modes
 
 RAW, ENCODED, UPDATED = 0, 1, 2
 _LARGEST_CHUNK = 16 << 20       # that is decoded in memory
@@ -81,7 +81,7 @@ class Row(NamedTuple):
 
     stored: int
     sum: int
-    mode: int = chunks_.RAW
+    mode: int = modes.RAW
     sum_stored: int = 0
 
 
@@ -151,6 +151,6 @@ def parse_table(header: Header, head: bytes, table: bytes) -> list[Row]:
 def _row(codec: int, values: tuple[int, ...]) -> Row:
     if codec == RAW:
         stored, sum_ = values
-        return Row(stored, sum_, chunks_.RAW, sum_)
+        return Row(stored, sum_, modes.RAW, sum_)
     stored, mode, sum_, sum_stored = values
     return Row(stored, sum_, mode, sum_stored)

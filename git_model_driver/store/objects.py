@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 from typing import Optional
 from typing import Protocol
@@ -27,13 +28,14 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
 from git_model_driver.core.oid import is_oid
 from git_model_driver.store import freshness
-from git_model_driver.store.batch import Batch
-from git_model_driver.store.digest import check_digest as check_digest
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
 from git_model_driver.store.readable import Opened
 from git_model_driver.store.source import Span
+
+if TYPE_CHECKING:
+    from git_model_driver.store.batch import Batch
 
 Others = Callable[[], Sequence[Path]]
 
@@ -215,6 +217,8 @@ class Store:
             return b''.join(bytes(chunk) for chunk in file.chunks())
 
     def batch(self) -> Batch:
+        from git_model_driver.store.batch import Batch  # 12 ms that readers do not need
+
         return Batch(self.root, self.wants, self.open_here)
 
     def scratch(self, root: Path) -> Store:

@@ -41,15 +41,15 @@ class Places:
 
     def folder(self, path: Path) -> None:
         """Make a folder and those above it, down from the root."""
-        if path.is_dir():
-            return
-        if path != self.root:
-            self.folder(path.parent)
         try:
             path.mkdir(parents=path == self.root)
         except FileExistsError:
             if not path.is_dir():
                 raise
+            return
+        except FileNotFoundError:
+            self.folder(path.parent)
+            self.folder(path)
             return
         if self._folder_mode is not None:
             path.chmod(self._folder_mode)

@@ -2,18 +2,16 @@
 """
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import run
-from git_model_driver.store import freshness
+from git_model_driver.store.links import Links
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.needed import needed
@@ -42,19 +40,22 @@ class DirectoryRemote:
         return {oid for oid in oids if not _is_whole(oid, store)}
 
     def send(self, objects: Mapping[Oid, str], store: Store) -> int:
-        """Raises CorruptObject, too."""
+        """Raises CorruptObject, too.
+
+        What nobody wrote to since it was stored is linked and need not be read: a model
+        of any size is pushed in the time that its names take.
+        """
         other = Store(self.root)
-        check = partial(_check, self.root.parent)
-        sent = 0
-        with other.batch() as batch:
-            for oid, path in objects.items():
-                if other.has(oid):
-                    continue
-                source_of(oid, path, store)
-                with store.open(oid) as file:
-                    batch.take_over(file, objects, check)
-                sent += 1
-        return sent
+        lacking = [oid for oid in objects if not other.wants(oid)]
+        with Links(store, other, lacking) as links:
+            rest = [oid for oid in lacking if not links.add(oid)]
+        if rest:
+            with other.batch() as batch:
+                for oid in rest:
+                    source_of(oid, objects[oid], store)
+                    with store.open(oid) as file:
+                        batch.take_over(file, objects, ObjectFile.verify)
+        return len(lacking)
 
     def take(self, wanted: Iterable[Oid], store: Store) -> None:
         Store(store.root, remotes=lambda: [self.root]).gather(wanted)
@@ -65,21 +66,11 @@ def _commits_of(store: Path) -> list[str]:
     listed = run.attempt(
         f'--git-dir={store.parent}', 'for-each-ref', '--format=%(objectname)',
     ).out
+    if not listed:      # it is new
+        return []
     checked = run.output('cat-file', '--batch-check', input=listed).decode()
     lines = (line.split() for line in checked.splitlines())
     return sorted({words[0] for words in lines if words[-1] != 'missing'})
-
-
-def _check(folder: Path, file: ObjectFile) -> None:
-    """It had its SHA-256 compared when it came into our store. Raises CorruptObject.
-
-    Unless it was written to since it need not be read, where it is linked: a model of
-    any size is pushed in the time that its names take.
-    """
-    status = os.fstat(file.fd)
-    linked = status.st_dev == folder.stat().st_dev
-    if not (linked and freshness.is_sealed(status, file.oid)):
-        file.verify()
 
 
 def _is_whole(oid: Oid, store: Store) -> bool:

@@ -23,6 +23,6 @@ def store_of(repository: Repository, raw: Raw = nowhere) -> Store:
 
 
 def _sources(repository: Repository) -> Sequence[Source]:
-    from git_model_driver.transfer import remotes  # a fifth of a filter's start
+    from git_model_driver.transfer.remotes import Remotes  # a fifth of a filter's start
 
-    return remotes.sources(repository)
+    return Remotes(repository).sources()

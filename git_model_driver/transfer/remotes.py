@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import cached_property
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,14 +26,11 @@ from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
-from git_model_driver.transfer import keys
-from git_model_driver.transfer.depot.addresses import is_address
 from git_model_driver.transfer.remotestore import RemoteStore
 
 GIT, LFS, DIRECTORY, NONE = 'git', 'lfs', 'directory', 'none'
-_URLS = r'^remote\..*\.(push)?url$'
-_SETTINGS = r'^remote\..*\.model(store|key)$'
-_STORE, _KEY = 'modelstore', 'modelkey'
+_URL, _STORE, _KEY, _MIRROR = 'url', 'modelstore', 'modelkey', 'mirror'
+_SETTINGS = r'^remote\..*\.((push)?url|model(store|key)|mirror)$'
 _SEALED = (GIT,)            # and what is kept at an address
 
 
@@ -61,51 +59,132 @@ class Address(NamedTuple):
         )
 
 
-def address(name: str, repository: Repository, push: bool = False) -> Address:
-    """Of a remote, or a directory or address itself."""
-    found = run.attempt('remote', 'get-url', *(['--push'] if push else []), name)
-    if found.code:
-        return Address(named(name), name, Path.cwd())
-    base = repository.top or repository.git_dir
-    return Address(name, os.fsdecode(found.out).rstrip('\n'), base)
+class Remotes:
+    """Those of a repository, whose configuration is read once, when it is needed."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    @cached_property
+    def _settings(self) -> list[tuple[str, str, str]]:
+        """Remote, last word of the key (in lower case) and value."""
+        listed = run.attempt('config', '-z', '--get-regexp', _SETTINGS).out
+        return list(map(_setting, listed.split(b'\0')[:-1]))
+
+    def _of(self, name: str) -> dict[str, str]:
+        return {key: value for remote, key, value in self._settings if remote == name}
+
+    @property
+    def _base(self) -> Path:
+        return self._repository.top or self._repository.git_dir
+
+    def address(self, name: str, push: bool = False) -> Address:
+        """Of a remote, or a directory or address itself."""
+        found = run.attempt('remote', 'get-url', *(['--push'] if push else []), name)
+        if found.code:
+            return Address(self._named(name), name, Path.cwd())
+        return Address(name, os.fsdecode(found.out).rstrip('\n'), self._base)
+
+    def pushed_to(self, name: str, url: str | None) -> Address:
+        """As git tells its hook: an address is its own name."""
+        base = self._base if url else Path.cwd()
+        return Address(self._named(name), url or name, base)
+
+    def _named(self, name: str) -> str:
+        """The remote that an address is of, if it is one's: what is set for that holds,
+        or what it has encrypted would be sent as it is.
+        """
+        if _URL in self._of(name):
+            return name
+        of = (
+            remote for remote, key, value in self._settings
+            if value == name and key.endswith(_URL)
+        )
+        return next(of, name)
+
+    def is_mirror(self, name: str) -> bool:
+        """Whether git pushes all refs there, and deletes others."""
+        return _MIRROR in self._of(name) and run.attempt(
+            'config', '--bool', f'remote.{name}.mirror').out == b'true\n'
+
+    def find(self, where: Address) -> RemoteStore | None:
+        """Where its tensors are; None if nowhere. Raises GitModelError."""
+        return self._made(where, self._kind(where))
+
+    def _made(self, where: Address, kind: str) -> RemoteStore | None:
+        if kind == NONE:
+            return None
+        if _is_address(kind):
+            return _depot(where, kind, self._repository)
+        return _KINDS[kind](where, self._repository)
+
+    def _kind(self, where: Address) -> str:
+        """Raises GitModelError for one that there is not, or that cannot be encrypted
+        where it is to be.
+        """
+        default = DIRECTORY if where.directory else GIT
+        settings = self._of(where.name)
+        kind = settings.get(_STORE, default).strip()
+        if kind != NONE and kind not in _KINDS and not _is_address(kind):
+            raise GitModelError(
+                f"remote.{where.name}.modelStore is '{kind}', which is no kind of "
+                'store', f'choose one of {", ".join([*_KINDS, NONE])}, or an address: '
+                f'git config remote.{where.name}.modelStore {default}',
+            )
+        if _KEY in settings:
+            _refuse_key(where, kind)
+        return kind
+
+    def sources(self) -> list[RemoteStore]:
+        """The remotes that tensors come from over a network: origin before the others,
+        and last where something was fetched from.
+
+        Directories of this machine are looked into without being asked
+        (git.repository).
+        """
+        names = run.text('remote').split('\n')
+        names.sort(key=lambda name: name != 'origin')
+        known = [self.address(name) for name in filter(None, names)]
+        urls = {_as_fetched(where.url) for where in known}
+        known += [
+            Address(url, url, self._base)
+            for url in repositories.fetched_urls(self._repository) if url not in urls
+        ]
+        return list(self._reachable(known))
+
+    def _reachable(self, known: list[Address]) -> Iterator[RemoteStore]:
+        for where in known:
+            try:
+                kind = self._kind(where) if where.url else DIRECTORY
+                store = None if kind == DIRECTORY else self._made(where, kind)
+            except GitModelError:
+                continue
+            if store is not None:
+                yield store
 
 
-def named(name: str) -> str:
-    """The remote that an address is of, if it is one's: what is set for that holds, or
-    what it has encrypted would be sent as it is.
-    """
-    if run.attempt('remote', 'get-url', name).code == 0:
-        return name
-    of = (remote for remote, _, url in _configured(_URLS) if url == name)
-    return next(of, name)
+def _setting(record: bytes) -> tuple[str, str, str]:
+    key, _, value = os.fsdecode(record).partition('\n')
+    remote, _, last = key.removeprefix('remote.').rpartition('.')
+    return remote, last, value
 
 
-def _configured(keys_: str) -> Iterator[tuple[str, str, str]]:
-    """Remote, last word of the key (in lower case) and value, of keys like these."""
-    listed = run.attempt('config', '-z', '--get-regexp', keys_).out
-    for record in listed.split(b'\0')[:-1]:
-        key, _, value = os.fsdecode(record).partition('\n')
-        remote, _, last = key.removeprefix('remote.').rpartition('.')
-        yield remote, last, value
+def _is_address(value: str) -> bool:
+    """Whether a value of ``modelStore`` says where, not how."""
+    return '://' in value or os.path.isabs(value)
 
 
-def find(where: Address, repository: Repository) -> RemoteStore | None:
-    """Where its tensors are; None if nowhere. Raises GitModelError."""
-    return _made(where, _kind(where), repository)
-
-
-def _made(where: Address, kind: str, repository: Repository) -> RemoteStore | None:
-    if kind == NONE:
-        return None
-    if is_address(kind):
-        return _depot(where, kind, repository)
-    return _KINDS[kind](where, repository)
+def _as_fetched(url: str) -> str:
+    """The address as git writes it into FETCH_HEAD."""
+    return url.rstrip('/').removesuffix('.git')
 
 
 def _refuse_key(where: Address, kind: str) -> None:
     """What is to be encrypted does not go where it would not be."""
-    if kind in _SEALED or kind == NONE or is_address(kind):
+    if kind in _SEALED or kind == NONE or _is_address(kind):
         return
+    from git_model_driver.transfer import keys
+
     raise GitModelError(
         f"tensors in a store of kind '{kind}' cannot be encrypted, and "
         f'{keys.setting(where.name)} is set',
@@ -114,37 +193,18 @@ def _refuse_key(where: Address, kind: str) -> None:
     )
 
 
-def _kind(where: Address) -> str:
-    """Raises GitModelError for one that there is not, or that cannot be encrypted
-    where it is to be.
-    """
-    default = DIRECTORY if where.directory else GIT
-    settings = {
-        key: value for remote, key, value in _configured(_SETTINGS)
-        if remote == where.name
-    }
-    kind = settings.get(_STORE, default).strip()
-    if kind != NONE and kind not in _KINDS and not is_address(kind):
-        raise GitModelError(
-            f"remote.{where.name}.modelStore is '{kind}', which is no kind of store",
-            f'choose one of {", ".join([*_KINDS, NONE])}, or an address: git config '
-            f'remote.{where.name}.modelStore {default}',
-        )
-    if _KEY in settings:
-        _refuse_key(where, kind)
-    return kind
-
-
 # Each of these imports what no other kind needs: a push waits for it.
 
 
 def _git(where: Address, repository: Repository) -> RemoteStore:
+    from git_model_driver.transfer import keys
     from git_model_driver.transfer.gitrefs.remote import GitRemote
 
     return GitRemote(where.name, repository, partial(keys.seal_of, where.name))
 
 
 def _depot(where: Address, url: str, repository: Repository) -> RemoteStore:
+    from git_model_driver.transfer import keys
     from git_model_driver.transfer.depot.depot import Depot
 
     return Depot(where.name, url, repository, partial(keys.seal_of, where.name))
@@ -170,34 +230,3 @@ def _directory(where: Address, repository: Repository) -> RemoteStore:
 
 _Maker = Callable[[Address, Repository], RemoteStore]
 _KINDS: dict[str, _Maker] = {GIT: _git, LFS: _lfs, DIRECTORY: _directory}
-
-
-def sources(repository: Repository) -> list[RemoteStore]:
-    """The remotes that tensors come from over a network: origin before the others, and
-    last where something was fetched from.
-
-    Directories of this machine are looked into without being asked (git.repository).
-    """
-    names = run.text('remote').split('\n')
-    names.sort(key=lambda name: name != 'origin')
-    known = [address(name, repository) for name in filter(None, names)]
-    urls = {_as_fetched(where.url) for where in known}
-    known += [
-        Address(url, url, repository.top or repository.git_dir)
-        for url in repositories.fetched_urls(repository) if url not in urls
-    ]
-    found = (_source(where, repository) for where in known)
-    return [store for store in found if store is not None]
-
-
-def _as_fetched(url: str) -> str:
-    """The address as git writes it into FETCH_HEAD."""
-    return url.rstrip('/').removesuffix('.git')
-
-
-def _source(where: Address, repository: Repository) -> RemoteStore | None:
-    try:
-        kind = _kind(where) if where.url else DIRECTORY
-        return None if kind == DIRECTORY else _made(where, kind, repository)
-    except GitModelError:
-        return None

@@ -14,11 +14,11 @@ from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import roots
 from git_model_driver.git.repository import Repository
+from git_model_driver.store.chains import DEEPEST
 from git_model_driver.store.chains import Chains
 from git_model_driver.store.codec import sampling
 from git_model_driver.store.codec.form import TEXT
 from git_model_driver.store.codec.form import Form
-from git_model_driver.store.encoder import DEEPEST
 from git_model_driver.store.encoder import SMALLEST
 from git_model_driver.store.encoder import encoder
 from git_model_driver.store.lock import locked

@@ -162,8 +162,8 @@ _READ = '''
 import sys
 from pathlib import Path
 from git_model_driver.core.oid import Oid
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.objects import Store
-from git_model_driver.store.objects import check_digest
 store = Store(Path(sys.argv[1]))
 for _ in range(40):
     for oid in list(store):

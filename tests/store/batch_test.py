@@ -18,10 +18,10 @@ from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import of_bytes
 from git_model_driver.store.batch import Item
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.freshness import is_sealed
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
-from git_model_driver.store.objects import check_digest
 from git_model_driver.store.objectwriter import pieces
 from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import FileSource

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from git_model_driver.store.codec import chunk
 from git_model_driver.store.codec import form as forms
+from git_model_driver.store.codec import modes
 from git_model_driver.store.codec import sampling
 from git_model_driver.store.codec import zstd
 from git_model_driver.store.codec.form import BYTES
@@ -59,7 +60,7 @@ def test_a_few_changes_to_any_bytes(data: st.DataObject, form: Form) -> None:
         raw[at] = data.draw(st.integers(0, 255))
     raw += data.draw(st.binary(max_size=9))
     encoded = there_and_back(bytes(raw), form, base)
-    assert encoded.mode in (chunk.CHANGED, chunk.PATCH)
+    assert encoded.mode in (modes.CHANGED, modes.PATCH)
     assert encoded.nbytes < 500
 
 
@@ -74,7 +75,7 @@ def test_any_bytes_are_refused_or_decoded_to_the_length_asked_for(
         raw = chunk.decode(mode, memoryview(data), nbytes, form, view)
     except ValueError:
         return
-    assert mode == chunk.RAW or len(raw) == nbytes
+    assert mode == modes.RAW or len(raw) == nbytes
 
 
 @pytest.mark.parametrize('width', [2, 4, 8])
@@ -108,13 +109,13 @@ def test_what_is_not_near_is_stored_alone() -> None:
     other = numpy.random.default_rng(9).standard_normal(200_000)
     raw = other.astype(numpy.float32).tobytes()
     encoded = there_and_back(raw, Form(4, FLOAT), drawn('F32'))
-    assert encoded.mode == chunk.PLANES
+    assert encoded.mode == modes.PLANES
 
 
 def test_rows_that_were_added_follow_the_others() -> None:
     old = drawn('F32', 2e-5)
     encoded = there_and_back(old + drawn('F32')[:9000], Form(4, FLOAT), old)
-    assert encoded.mode == chunk.CHANGED
+    assert encoded.mode == modes.CHANGED
     assert encoded.nbytes < 9000
 
 

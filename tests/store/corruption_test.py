@@ -20,7 +20,7 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import of_bytes
 from git_model_driver.filters.smudge import Assembly
 from git_model_driver.store.batch import Item
-from git_model_driver.store.codec import chunk as chunks
+from git_model_driver.store.codec import modes
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import FLOAT
@@ -68,26 +68,26 @@ TEXT = b''.join(b'{"name": "layer %d", "units": %d}\n' % (i, i * i) for i in ran
 LONG = random.Random(1).randbytes(CHUNK) + near(1)
 KINDS = (
     Kind('empty', b'', BYTES, set()),
-    Kind('raw', b'hello', BYTES, {chunks.RAW}),
-    Kind('does not compress', random.Random(0).randbytes(1100), BYTES, {chunks.RAW}),
-    Kind('planes', near(1), F32, {chunks.PLANES}),
-    Kind('guessed', near(2) + b'123', None, {chunks.PLANES}),
-    Kind('difference', near(3), F32, {chunks.DIFFERENCE}, 'planes'),
-    Kind('chain', near(4), F32, {chunks.DIFFERENCE}, 'difference'),
-    Kind('end of the chain', near(5), F32, {chunks.DIFFERENCE}, 'chain'),
-    Kind('mostly unchanged', near(1)[:-40] + near(6)[-40:], F32, {chunks.CHANGED},
+    Kind('raw', b'hello', BYTES, {modes.RAW}),
+    Kind('does not compress', random.Random(0).randbytes(1100), BYTES, {modes.RAW}),
+    Kind('planes', near(1), F32, {modes.PLANES}),
+    Kind('guessed', near(2) + b'123', None, {modes.PLANES}),
+    Kind('difference', near(3), F32, {modes.DIFFERENCE}, 'planes'),
+    Kind('chain', near(4), F32, {modes.DIFFERENCE}, 'difference'),
+    Kind('end of the chain', near(5), F32, {modes.DIFFERENCE}, 'chain'),
+    Kind('mostly unchanged', near(1)[:-40] + near(6)[-40:], F32, {modes.CHANGED},
          'planes'),
-    Kind('text', TEXT, DOCUMENT, {chunks.TEXT}),
-    Kind('patch', TEXT.replace(b'units": 4', b'UNITS": 5'), DOCUMENT, {chunks.PATCH},
+    Kind('text', TEXT, DOCUMENT, {modes.TEXT}),
+    Kind('patch', TEXT.replace(b'units": 4', b'UNITS": 5'), DOCUMENT, {modes.PATCH},
          'text'),
-    Kind('several chunks', LONG, F32, {chunks.RAW, chunks.PLANES}),
+    Kind('several chunks', LONG, F32, {modes.RAW, modes.PLANES}),
     Kind('difference of several chunks', LONG[:-8] + b'somewhat', F32,
-         {chunks.CHANGED}, 'several chunks'),
-    Kind('matrix', SQUARE.tobytes(), F32, {chunks.PLANES}, '', GRID),
+         {modes.CHANGED}, 'several chunks'),
+    Kind('matrix', SQUARE.tobytes(), F32, {modes.PLANES}, '', GRID),
     # The factors are a row of the table, too, and raw.
-    Kind('low rank', LOW_RANK.tobytes(), F32, {chunks.RAW, chunks.CHANGED}, 'matrix',
+    Kind('low rank', LOW_RANK.tobytes(), F32, {modes.RAW, modes.CHANGED}, 'matrix',
          GRID),
-    Kind('scaled', SCALED.tobytes(), F32, {chunks.RAW, chunks.CHANGED}, 'matrix', GRID),
+    Kind('scaled', SCALED.tobytes(), F32, {modes.RAW, modes.CHANGED}, 'matrix', GRID),
 )
 # As much is found in others of their kind.
 LONGEST = 'planes', 'chain', 'end of the chain', 'several chunks'

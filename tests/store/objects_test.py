@@ -15,8 +15,8 @@ from git_model_driver.core.oid import of_bytes
 from git_model_driver.store.batch import Item
 from git_model_driver.store.codec.form import FLOAT
 from git_model_driver.store.codec.form import Form
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.objects import Store
-from git_model_driver.store.objects import check_digest
 from git_model_driver.store.source import BytesSpan
 
 HELLO = of_bytes(b'hello')

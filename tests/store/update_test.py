@@ -22,9 +22,9 @@ from git_model_driver.store.codec.update import LOW_RANK
 from git_model_driver.store.codec.update import ROWS
 from git_model_driver.store.codec.update import Matrix
 from git_model_driver.store.codec.update import Update
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.objectheader import UPDATED
 from git_model_driver.store.objects import Store
-from git_model_driver.store.objects import check_digest
 from git_model_driver.store.source import BytesSpan
 from tests.testing.properties import PROPERTY
 

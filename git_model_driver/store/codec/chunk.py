@@ -1,19 +1,4 @@
-"""One chunk of an object, encoded and decoded.
-
-    mode          bytes
-    RAW           the chunk
-    PLANES        a record per byte plane (codec.planes), lowest first
-    DIFFERENCE    the same of the differences from the base's chunk (codec.difference),
-                  floats sorted by the base's exponents
-    CHANGED       a record of a bitmap of these: which are not 0, the first one in the
-                  highest bit; then the same of those, less 1
-    TEXT          a zstd frame
-    PATCH         a zstd frame that refers to the base's chunk
-
-A record is its method (0 raw, 1 zstd), its length in four bytes, its bytes. What
-does not fill an element follows the records as it is. Where the base is shorter,
-it goes on with zeros.
-"""
+"""One chunk of an object, encoded and decoded (codec.modes says how)."""
 from __future__ import annotations
 
 import struct
@@ -30,10 +15,15 @@ from git_model_driver.store.codec import zstd
 from git_model_driver.store.codec.form import FLOAT
 from git_model_driver.store.codec.form import TEXT as TEXT_FORM
 from git_model_driver.store.codec.form import Form
+from git_model_driver.store.codec.modes import CHANGED
+from git_model_driver.store.codec.modes import DIFFERENCE
+from git_model_driver.store.codec.modes import PATCH
+from git_model_driver.store.codec.modes import PLANES
+from git_model_driver.store.codec.modes import RAW
+from git_model_driver.store.codec.modes import RELATIVE
+from git_model_driver.store.codec.modes import TEXT
 from git_model_driver.store.codec.zstd import Buffer
 
-RAW, PLANES, DIFFERENCE, CHANGED, TEXT, PATCH = range(6)
-RELATIVE = frozenset({DIFFERENCE, CHANGED, PATCH})
 _RECORD = struct.Struct('<BI')
 _SHORTEST = 8       # that zstd refers to
 _WORTH = 0.99       # of the raw size: below, decoding costs more than it saves

@@ -12,7 +12,7 @@ bits on every machine. The checksums of what is decoded would tell if not.
     0       1       kind: 0 low rank, 1 rows scaled, 2 columns scaled
     1       1       1: what is added or multiplied with is rounded to the dtype before
     2       1       dtype: 0 F16, 1 BF16, 2 F32
-    3       1       how the factors are stored: a mode of codec.chunk
+    3       1       how the factors are stored: a mode of codec.modes
     4       4       rank, 1 where scaled
     8       8, 8    rows, columns
     24      ...     float32: left (rows, rank), right (rank, columns); one of them

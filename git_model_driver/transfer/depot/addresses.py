@@ -13,11 +13,6 @@ _FILE = ('file://', 'local://')
 _USER = re.compile(r'^([a-z][a-z0-9+.-]*://)[^/@]*@', re.IGNORECASE)
 
 
-def is_address(value: str) -> bool:
-    """Whether a value of ``modelStore`` says where, not how."""
-    return '://' in value or os.path.isabs(value)
-
-
 def place(value: str) -> Place:
     """Nothing is asked or loaded before it is used."""
     for scheme in _FILE:

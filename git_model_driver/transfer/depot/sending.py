@@ -11,7 +11,7 @@ from pathlib import Path
 
 from git_model_driver.core.oid import Oid
 from git_model_driver.git.progress import Progress
-from git_model_driver.store.encoder import DEEPEST
+from git_model_driver.store.chains import DEEPEST
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.shelves import Shelves

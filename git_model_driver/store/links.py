@@ -1,0 +1,105 @@
+"""Objects of another store of the same file system, linked: they have their names at
+once, and nothing is read or written.
+
+Only what is sealed (store.freshness) and so known to be whole, and what is based on
+nothing but what is linked or was there: everything else is for store.batch.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from git_model_driver.core.oid import Oid
+from git_model_driver.core.oid import hex_of
+from git_model_driver.store import freshness
+from git_model_driver.store import objectheader
+from git_model_driver.store.chains import can_carry
+from git_model_driver.store.disk import StoreErrors
+from git_model_driver.store.disk import flush
+from git_model_driver.store.objectfile import DEEPEST
+from git_model_driver.store.objectheader import TABLE_AT
+from git_model_driver.store.objects import Store
+from git_model_driver.store.places import Places
+
+
+class Links:
+    """Of one store's objects in another; durable when the ``with`` block ends.
+
+    What is based on another one of ``wanted`` brings that along.
+    """
+
+    def __init__(self, source: Store, target: Store, wanted: Collection[Oid]) -> None:
+        self._source = source
+        self._target = target
+        self._wanted = wanted
+        self._places = Places(target.root)
+        self._objects = target.root / 'objects'
+        self._made: set[Oid] = set()
+        self._folders: dict[str, Path] = {}
+
+    def __enter__(self) -> Links:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._folders:
+            with StoreErrors(self._target.root):
+                flush(self._target.root, [
+                    self._target.root, self._objects, *self._folders.values(),
+                ])
+
+    def add(self, oid: Oid, depth: int = 0) -> bool:
+        """Whether it is there now. Raises StoreError where nothing can be written."""
+        if oid in self._made:
+            return True
+        root = self._source.place(oid)
+        if root is None or depth > DEEPEST:
+            return False
+        digits = hex_of(oid)
+        path = f'{root}/objects/{digits[:2]}/{digits[2:]}'
+        try:
+            base = _base_of_sealed(path, oid)
+        except (OSError, ValueError, objectheader.Newer):
+            return False
+        if base is not None and not self._has(base, depth + 1):
+            return False
+        freshness.touch(path, oid)      # both names have one time
+        if self._link(path, digits):
+            self._made.add(oid)
+        return oid in self._made
+
+    def _has(self, base: Oid, depth: int) -> bool:
+        return (
+            (base in self._wanted and self.add(base, depth))
+            or can_carry(base, self._target.open_here)
+        )
+
+    def _link(self, path: str, digits: str) -> bool:
+        with StoreErrors(self._target.root):
+            folder = self._folder(digits[:2])
+        try:
+            os.link(path, f'{folder}/{digits[2:]}')
+        except FileExistsError:     # somebody else was first
+            return True
+        except OSError:             # not on this file system; or a copy will tell
+            return False
+        return True
+
+    def _folder(self, name: str) -> str:
+        if name not in self._folders:
+            folder = self._objects / name
+            self._places.folder(folder)
+            self._folders[name] = folder
+        return str(self._folders[name])
+
+
+def _base_of_sealed(path: str, oid: Oid) -> Oid | None:
+    """Raises OSError, Newer, ValueError where there is no seal, too."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        status = os.fstat(fd)
+        if not freshness.is_sealed(status, oid):
+            raise ValueError('it was written to')
+        return objectheader.parse(os.pread(fd, TABLE_AT, 0), status.st_size).base
+    finally:
+        os.close(fd)
