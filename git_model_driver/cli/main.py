@@ -72,6 +72,7 @@ _WITHOUT_BLAS = frozenset({
     'filter-process', 'clean', 'smudge', 'textconv', 'checkout', 'pull', 'fetch',
     'push', 'fsck', 'status', 'ls-files', 'du', 'prune',
 })
+_OBJECTS = 1 << 16      # made between two searches for cycles; of Python: 700
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -81,6 +82,8 @@ def program() -> NoReturn:
     What Git calls, for each file, ends at once: taking apart what Python has loaded is
     20 ms of work for nothing.
     """
+    # What is imported stays; to look through it for garbage takes 7 ms.
+    gc.set_threshold(_OBJECTS)
     code = main()
     if sys.argv[1:2] and sys.argv[1] in PLUMBING:
         for stream in filter(None, (sys.stdout, sys.stderr)):
@@ -160,7 +163,7 @@ def _dispatch(arguments: list[str]) -> int:
         _manual(verb)
     if verb in _WITHOUT_BLAS:
         os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
-    module = _imported(f'git_model_driver.cli.{found[0]}')
+    module = import_module(f'git_model_driver.cli.{found[0]}')
     code: int = module.run(_plain(module, rest) or _parsed(module, verb, rest))
     sys.stdout.flush()
     return code
@@ -180,15 +183,6 @@ def _parsed(module: ModuleType, verb: str, rest: list[str]) -> argparse.Namespac
     from git_model_driver.cli.parser import parse
 
     return parse(module, verb, rest)
-
-
-def _imported(name: str) -> ModuleType:
-    """All of it stays: to look through it for garbage meanwhile takes 7 ms."""
-    gc.disable()
-    try:
-        return import_module(name)
-    finally:
-        gc.enable()
 
 
 def _manual(verb: str) -> None:

@@ -57,14 +57,14 @@ FLOATS = frozenset({
     'F16', 'BF16', 'F32', 'F64', 'F8_E5M2', 'F8_E4M3', 'F8_E4M3FNUZ',
     'F8_E5M2FNUZ', 'C64', 'C128',
 })
-_OWN_WIDTH = re.compile(r'[<>|]([SVaU]|[mM])([0-9]+)(\[[0-9A-Za-z/]+\])?')
+_OWN_WIDTH = r'[<>|]([SVaU]|[mM])([0-9]+)(\[[0-9A-Za-z/]+\])?'
 
 
 def element_bits(dtype: str) -> int | None:
     """Width of one element in bits, or None where the word is unknown."""
     if dtype in BITS:
         return BITS[dtype]
-    own = _OWN_WIDTH.fullmatch(dtype)
+    own = re.fullmatch(_OWN_WIDTH, dtype)
     if own is None or len(own[2]) > 9:
         return None
     return int(own[2]) * (32 if own[1] == 'U' else 8)

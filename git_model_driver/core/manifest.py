@@ -29,10 +29,10 @@ COMMENT = (
 OPAQUE = 'opaque'
 # What textconv prints begins so. "git blame" cleans that: it passes through.
 SUMMARY = '# git-model summary: name dtype shape oid mean std min max norm'
-_OIDS = re.compile(r' (sha256:[0-9a-f]{64})(?= |$)', re.MULTILINE)
+_OIDS = r'(?m) (sha256:[0-9a-f]{64})(?= |$)'     # compiled when it is needed
 _FORMAT = re.compile(r'[a-z0-9][a-z0-9_-]*')
-_KEY = re.compile(r'[a-z][a-z0-9_-]*')
-_OPENING = re.compile(r'^<{7,}(?: .*)?$', re.MULTILINE)
+_KEY = r'[a-z][a-z0-9_-]*'
+_OPENING = r'(?m)^<{7,}(?: .*)?$'
 
 
 def same_meaning(one: str, other: str) -> bool:
@@ -73,12 +73,12 @@ def is_manifest(head: bytes) -> bool:
 
 def oids_in(text: str) -> set[Oid]:
     """Every object that a manifest we wrote names, without taking it apart."""
-    return {Oid(found) for found in _OIDS.findall(text)}
+    return {Oid(found) for found in re.findall(_OIDS, text)}
 
 
 def has_conflict(text: str) -> bool:
     """Whether the text holds a conflict as Git marks it."""
-    return _OPENING.search(text) is not None
+    return '<<<<<<<' in text and re.search(_OPENING, text) is not None
 
 
 def serialize(manifest: Manifest) -> str:
@@ -171,7 +171,7 @@ def parse(data: bytes | str, path: str = '-') -> Manifest:
 
 
 def conflict_count(text: str) -> int:
-    return len(_OPENING.findall(text))
+    return len(re.findall(_OPENING, text))
 
 
 def _damaged(path: str, what: str) -> ManifestError:
@@ -280,7 +280,7 @@ def parse_entry(line: list[str]) -> Entry:
 
 def _key_value(word: str) -> tuple[str, str]:
     key, equals, value = word.partition('=')
-    if not (equals and _KEY.fullmatch(key)):
+    if not (equals and re.fullmatch(_KEY, key)):
         raise ValueError(f"expected key=value, found '{word[:40]}'")
     return key, words.decode(value)
 

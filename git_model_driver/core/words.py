@@ -20,9 +20,9 @@ _ESCAPED = (
 _UNSEEN = (
     '[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]'
 )
-_PLAIN = re.compile(r'[\w@%+=:,./-]+')
+_PLAIN = r'[\w@%+=:,./-]+'
+_GROUP = r'(?s:.*?[./])??[0-9]+(?=[./]|$)'
 _DIGITS = re.compile('([0-9]+)')
-_GROUP = re.compile(r'(?:.*?[./])??[0-9]+(?=[./]|$)', re.DOTALL)
 
 NaturalKey = tuple[list[Union[int, str]], str]
 
@@ -66,7 +66,7 @@ def shell(text: str) -> str:
     """One word of a command that a hint tells people to type."""
     if text.startswith('-'):
         text = f'./{text}'      # a file; no option
-    if _PLAIN.fullmatch(text):
+    if re.fullmatch(_PLAIN, text):
         return text
     return "'" + text.replace("'", "'\\''") + "'"
 
@@ -88,5 +88,5 @@ def group(name: str) -> str:
     Parts are separated by ``.`` or ``/``: ``model.layers.0.mlp`` is in the
     group ``model.layers.0``.
     """
-    match = _GROUP.match(name)
+    match = re.match(_GROUP, name)
     return match[0] if match else ''

@@ -12,7 +12,7 @@ from git_model_driver.core.errors import NotARepository
 from git_model_driver.git import run
 
 # "<oid>\t<for merge or not>\tbranch 'main' of <url>", or the url alone for HEAD.
-_FETCHED = re.compile(r"^\w+\t[^\t]*\t(?:[a-z -]*'.*?' of )?(.+)$", re.MULTILINE)
+_FETCHED = r"(?m)^\w+\t[^\t]*\t(?:[a-z -]*'.*?' of )?(.+)$"
 _REMOTE_URL = r'^remote\..*\.url$'
 _DEEPEST_ALTERNATE = 5      # as in git
 _MOST_HOPS = 3
@@ -117,7 +117,7 @@ def fetched_urls(repository: Repository) -> list[str]:
         fetched = os.fsdecode((repository.git_dir / 'FETCH_HEAD').read_bytes())
     except OSError:
         return []
-    return list(dict.fromkeys(_FETCHED.findall(fetched)))
+    return list(dict.fromkeys(re.findall(_FETCHED, fetched)))
 
 
 def local_store(url: str, base: Path) -> Path | None:

@@ -34,9 +34,9 @@ class Links:
         self._target = target
         self._wanted = wanted
         self._places = Places(target.root)
-        self._objects = target.root / 'objects'
+        self._objects = os.path.join(target.root, 'objects')
         self._made: set[Oid] = set()
-        self._folders: dict[str, Path] = {}
+        self._folders: dict[str, str] = {}
 
     def __enter__(self) -> Links:
         return self
@@ -44,9 +44,8 @@ class Links:
     def __exit__(self, *exc: object) -> None:
         if self._folders:
             with StoreErrors(self._target.root):
-                flush(self._target.root, [
-                    self._target.root, self._objects, *self._folders.values(),
-                ])
+                folders = [self._objects, *self._folders.values()]
+                flush(self._target.root, [self._target.root, *map(Path, folders)])
 
     def add(self, oid: Oid, depth: int = 0) -> bool:
         """Whether it is there now. Raises StoreError where nothing can be written."""
@@ -87,10 +86,10 @@ class Links:
 
     def _folder(self, name: str) -> str:
         if name not in self._folders:
-            folder = self._objects / name
+            folder = f'{self._objects}/{name}'
             self._places.folder(folder)
             self._folders[name] = folder
-        return str(self._folders[name])
+        return self._folders[name]
 
 
 def _base_of_sealed(path: str, oid: Oid) -> Oid | None:

@@ -39,20 +39,22 @@ class Places:
             self._folder_mode = mode
             self.file_mode |= mode & 0o044
 
-    def folder(self, path: Path) -> None:
+    def folder(self, path: str | Path) -> None:
         """Make a folder and those above it, down from the root."""
         try:
-            path.mkdir(parents=path == self.root)
+            os.mkdir(path)      # without pathlib: a push makes up to 256 of them
         except FileExistsError:
-            if not path.is_dir():
+            if not os.path.isdir(path):
                 raise
             return
         except FileNotFoundError:
-            self.folder(path.parent)
+            if not (parent := os.path.dirname(path)):
+                raise
+            self.folder(parent)
             self.folder(path)
             return
         if self._folder_mode is not None:
-            path.chmod(self._folder_mode)
+            os.chmod(path, self._folder_mode)
 
     def sweep(self) -> None:
         """Remove what killed processes left in ``tmp`` more than a day ago."""

@@ -114,7 +114,7 @@ class Remotes:
     def _made(self, where: Address, kind: str) -> RemoteStore | None:
         if kind == NONE:
             return None
-        if _is_address(kind):
+        if is_address(kind):
             return _depot(where, kind, self._repository)
         return _KINDS[kind](where, self._repository)
 
@@ -125,7 +125,7 @@ class Remotes:
         default = DIRECTORY if where.directory else GIT
         settings = self._of(where.name)
         kind = settings.get(_STORE, default).strip()
-        if kind != NONE and kind not in _KINDS and not _is_address(kind):
+        if kind != NONE and kind not in _KINDS and not is_address(kind):
             raise GitModelError(
                 f"remote.{where.name}.modelStore is '{kind}', which is no kind of "
                 'store', f'choose one of {", ".join([*_KINDS, NONE])}, or an address: '
@@ -169,7 +169,7 @@ def _setting(record: bytes) -> tuple[str, str, str]:
     return remote, last, value
 
 
-def _is_address(value: str) -> bool:
+def is_address(value: str) -> bool:
     """Whether a value of ``modelStore`` says where, not how."""
     return '://' in value or os.path.isabs(value)
 
@@ -181,7 +181,7 @@ def _as_fetched(url: str) -> str:
 
 def _refuse_key(where: Address, kind: str) -> None:
     """What is to be encrypted does not go where it would not be."""
-    if kind in _SEALED or kind == NONE or _is_address(kind):
+    if kind in _SEALED or kind == NONE or is_address(kind):
         return
     from git_model_driver.transfer import keys
 
