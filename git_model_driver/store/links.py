@@ -13,12 +13,11 @@ from pathlib import Path
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
 from git_model_driver.store import freshness
-from git_model_driver.store import objectheader
 from git_model_driver.store.chains import can_carry
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import flush
+from git_model_driver.store.glance import glance
 from git_model_driver.store.objectfile import DEEPEST
-from git_model_driver.store.objectheader import TABLE_AT
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
 
@@ -56,22 +55,18 @@ class Links:
             return False
         digits = hex_of(oid)
         path = f'{root}/objects/{digits[:2]}/{digits[2:]}'
-        try:
-            base = _base_of_sealed(path, oid)
-        except (OSError, ValueError, objectheader.Newer):
-            return False
-        if base is not None and not self._has(base, depth + 1):
+        seen = glance(path, oid)
+        if seen is None or not self._has(seen.base, depth + 1):
             return False
         freshness.touch(path, oid)      # both names have one time
         if self._link(path, digits):
             self._made.add(oid)
         return oid in self._made
 
-    def _has(self, base: Oid, depth: int) -> bool:
-        return (
-            (base in self._wanted and self.add(base, depth))
-            or can_carry(base, self._target.open_here)
-        )
+    def _has(self, base: Oid | None, depth: int) -> bool:
+        if base is None or (base in self._wanted and self.add(base, depth)):
+            return True
+        return can_carry(base, self._target.open_here)
 
     def _link(self, path: str, digits: str) -> bool:
         with StoreErrors(self._target.root):
@@ -90,15 +85,3 @@ class Links:
             self._places.folder(folder)
             self._folders[name] = folder
         return self._folders[name]
-
-
-def _base_of_sealed(path: str, oid: Oid) -> Oid | None:
-    """Raises OSError, Newer, ValueError where there is no seal, too."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        status = os.fstat(fd)
-        if not freshness.is_sealed(status, oid):
-            raise ValueError('it was written to')
-        return objectheader.parse(os.pread(fd, TABLE_AT, 0), status.st_size).base
-    finally:
-        os.close(fd)

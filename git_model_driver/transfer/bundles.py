@@ -21,10 +21,10 @@ from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Ref
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer.gitrefs import outgoing
+from git_model_driver.transfer import outgoing
+from git_model_driver.transfer.gitrefs import packing
 from git_model_driver.transfer.needed import needed
-from git_model_driver.transfer.remotestore import source_of
-from git_model_driver.transfer.sealing import Plain
+from git_model_driver.transfer.seals import Plain
 
 _FIRST_LINES = (b'# v2 git bundle\n', b'# v3 git bundle\n')
 
@@ -37,15 +37,13 @@ def create(
     Raises GitModelError; what was at ``target`` is then still there.
     """
     objects = needed(revisions)
-    for oid, path in objects.items():
-        source_of(oid, path, store)
     tmp = repository.store_root / 'tmp'
     with _scratch(tmp) as scratch, Quarantine(tmp, repository) as quarantine:
         head = _head(scratch / 'commits', revisions)
-        ready = [outgoing.outgoing(o, store, set(objects), scratch) for o in objects]
+        ready = outgoing.all_of(objects, set(objects), store, scratch)
         refs: list[Ref] = []
         if ready:
-            _, _, refs = outgoing.written(
+            _, _, refs = packing.written(
                 quarantine.packs, list(outgoing.bases_first(ready)), Plain(),
             )
         _write(target, head, refs, quarantine)

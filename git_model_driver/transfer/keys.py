@@ -13,9 +13,8 @@ from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import run
-from git_model_driver.transfer.sealing import Plain
-from git_model_driver.transfer.sealing import Seal
-from git_model_driver.transfer.sealing import Sealed
+from git_model_driver.transfer.seals import Plain
+from git_model_driver.transfer.seals import Seal
 
 _ENVIRONMENT = 'env:'
 _DIGITS = re.compile(rb'[0-9a-fA-F]{64}')
@@ -32,6 +31,8 @@ def seal_of(remote: str) -> Seal:
     found = run.attempt('config', '--get', setting(remote))
     if found.code:
         return Plain()
+    from git_model_driver.transfer.sealing import Sealed
+
     value = os.fsdecode(found.out).removesuffix('\n')
     _need_library(remote)
     if value.startswith(_ENVIRONMENT):

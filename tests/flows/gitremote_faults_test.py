@@ -162,9 +162,9 @@ def test_an_object_that_another_put_there_is_not_believed(
     repo: Repo, url: str, tmp_path: Path,
 ) -> None:
     """Somebody who may push sends other bytes under the name of a tensor."""
-    from git_model_driver.transfer.gitrefs import outgoing
-    from git_model_driver.transfer.gitrefs.outgoing import Outgoing
-    from git_model_driver.transfer.sealing import Plain
+    from git_model_driver.transfer.gitrefs import packing
+    from git_model_driver.transfer.outgoing import Outgoing
+    from git_model_driver.transfer.seals import Plain
 
     oids = sorted(repo.store())
     one, other = (
@@ -177,7 +177,7 @@ def test_an_object_that_another_put_there_is_not_believed(
     ]
     os.environ['GIT_DIR'] = str(repo.path / '.git')
     try:
-        _, _, refs = outgoing.written(repo.path / '.git/objects/pack', swapped, Plain())
+        _, _, refs = packing.written(repo.path / '.git/objects/pack', swapped, Plain())
     finally:
         del os.environ['GIT_DIR']
     specs = [f'{ref.oid}:{ref.name}' for ref in refs]

@@ -23,6 +23,7 @@ from git_model_driver.store.codec.form import Form
 from git_model_driver.store.codec.zstd import Buffer
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import BytesSpan
+from git_model_driver.transfer import remotes
 from git_model_driver.transfer.depot import addresses
 from git_model_driver.transfer.depot import refusals
 from git_model_driver.transfer.depot import sending
@@ -31,9 +32,9 @@ from git_model_driver.transfer.depot.place import Place
 from git_model_driver.transfer.depot.shelves import Shelves
 from git_model_driver.transfer.depot.storage import Storage
 from git_model_driver.transfer.depot.taking import Taking
-from git_model_driver.transfer.sealing import Plain
-from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import Sealed
+from git_model_driver.transfer.seals import Plain
+from git_model_driver.transfer.seals import Seal
 
 SEALS: list[Seal] = [Plain(), Sealed(bytes(32))]
 both = pytest.mark.parametrize('seal', SEALS, ids=['plain', 'sealed'])
@@ -287,4 +288,4 @@ def test_what_is_secret_in_an_error_is_not_said(text: str) -> None:
     ('none', False), ('share', False), ('./share', False),
 ])
 def test_an_address_is_told_from_a_kind(value: str, is_one: bool) -> None:
-    assert addresses.is_address(value) is is_one
+    assert remotes.is_address(value) is is_one

@@ -19,9 +19,9 @@ from git_model_driver.core.oid import digest_of
 from git_model_driver.transfer.sealing import HEADER
 from git_model_driver.transfer.sealing import SEGMENT
 from git_model_driver.transfer.sealing import TAG
-from git_model_driver.transfer.sealing import Plain
 from git_model_driver.transfer.sealing import Sealed
-from git_model_driver.transfer.sealing import object_
+from git_model_driver.transfer.seals import Plain
+from git_model_driver.transfer.seals import object_
 from tests.testing.properties import FEW
 from tests.testing.properties import PROPERTY
 

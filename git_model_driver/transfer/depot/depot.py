@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
@@ -22,13 +22,10 @@ from git_model_driver.transfer.depot import addresses
 from git_model_driver.transfer.depot import sending
 from git_model_driver.transfer.depot.pushed import Pushed
 from git_model_driver.transfer.depot.shelves import Shelves
-from git_model_driver.transfer.depot.taking import Damaged
-from git_model_driver.transfer.depot.taking import Taking
 from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.needed import needed
-from git_model_driver.transfer.remotestore import source_of
-from git_model_driver.transfer.sealing import Seal
-from git_model_driver.transfer.sealing import said_of
+from git_model_driver.transfer.seals import Seal
+from git_model_driver.transfer.seals import said_of
 
 _TOLD = 8               # commits whose tensors are not asked for
 # What had arrived and has no name where a process is ended; files that are open.
@@ -101,12 +98,10 @@ class Depot:
         """Send what is not there. An object that was sent is not sent again."""
         shelves = self._open(will_send=True) if objects else self._shelves
         there = shelves.sizes(objects)
-        lacking = [oid for oid in objects if oid not in there]
-        for oid in lacking:
-            source_of(oid, objects[oid], store)
+        lacking = {oid: path for oid, path in objects.items() if oid not in there}
         scratch = self._root / 'tmp' / f'push-{os.getpid()}-{os.urandom(8).hex()}'
         with ExitStack() as stack:
-            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+            stack.callback(_remove, scratch)
             levels = sending.ready(lacking, store, shelves, scratch)
             sending.send(levels, shelves)
         if self._asked and self._asked[1] <= objects.keys():
@@ -118,11 +113,13 @@ class Depot:
         lacking = store.missing(wanted)
         if not lacking:
             return
+        from git_model_driver.transfer.depot.taking import Taking  # 8 ms
+
         shelves = self._open()
         sizes = shelves.sizes(lacking)
         if not sizes:
             self._place.check()
-        damaged: Damaged = {}
+        damaged: dict[Oid, CorruptObject] = {}
         with Progress('Receiving tensors', 0) as progress:
             for group in groups(sizes, sizes.__getitem__, _GROUP_BYTES, _GROUP_COUNT):
                 # A base may have come with what was before.
@@ -149,3 +146,10 @@ class Depot:
                     f'remote.{self._name}.modelKey is set',
                     f'send them anew where they are: git model push {self._name}',
                 )
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        import shutil  # 4 ms, and few are decoded
+
+        shutil.rmtree(folder, ignore_errors=True)

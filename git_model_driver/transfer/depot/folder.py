@@ -9,6 +9,7 @@ from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.store.codec.zstd import Buffer
+from git_model_driver.store.disk import flush
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import give_name
 from git_model_driver.store.disk import write_all
@@ -25,6 +26,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._swept = False
+        self._linked: set[str] = set()
 
     @property
     def label(self) -> str:
@@ -33,7 +35,7 @@ class Folder:
     def size(self, key: str) -> int | None:
         with self._errors('read'):
             try:
-                return (self._root / key).stat().st_size
+                return os.stat(f'{self._root}/{key}').st_size
             except FileNotFoundError:
                 self.check()
                 return None
@@ -50,6 +52,27 @@ class Folder:
     def read(self, key: str, start: int, end: int) -> bytes:
         with self._errors('read'), open(self._root / key, 'rb', buffering=0) as file:
             return os.pread(file.fileno(), end - start, start)
+
+    def link(self, key: str, path: Path) -> bool:
+        """Somebody else's file of that name stays."""
+        folder, _, name = key.rpartition('/')
+        parent = f'{self._root}/{folder}'
+        try:
+            if parent not in self._linked:
+                os.makedirs(parent, exist_ok=True)
+            os.link(path, f'{parent}/{name}')
+        except FileExistsError:
+            return True
+        except OSError:     # of another file system; what else, a copy will tell
+            return False
+        self._linked.add(parent)
+        return True
+
+    def settle(self) -> None:
+        if self._linked:
+            with self._errors('write'):
+                flush(self._root, [self._root, *map(Path, self._linked)])
+        self._linked.clear()
 
     def put(self, key: str, nbytes: int, pieces: Iterable[Buffer]) -> None:
         """Somebody else's file of that name stays."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from git_model_driver.store.codec.zstd import Buffer
@@ -33,6 +34,12 @@ class Place(Protocol):
 
     def read(self, key: str, start: int, end: int) -> bytes:
         """Some bytes of a file that is there, fewer at its end."""
+
+    def link(self, key: str, path: Path) -> bool:
+        """Give a file of this machine that name, too; False where it must be put."""
+
+    def settle(self) -> None:
+        """What was linked is on disk."""
 
     def put(self, key: str, nbytes: int, pieces: Iterable[Buffer]) -> None:
         """Write a file of so many bytes: the whole of it at once, or nothing.

@@ -1,10 +1,10 @@
 """Objects on their way to a depot: bases before what is based on them."""
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Generator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -15,36 +15,33 @@ from git_model_driver.store.chains import DEEPEST
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.shelves import Shelves
-from git_model_driver.transfer.gitrefs.outgoing import Outgoing
-from git_model_driver.transfer.gitrefs.outgoing import outgoing
-from git_model_driver.transfer.sealing import object_
-
-_PIECE = 1 << 20
+from git_model_driver.transfer.outgoing import Outgoing
+from git_model_driver.transfer.outgoing import as_it_is
+from git_model_driver.transfer.outgoing import decoded
+from git_model_driver.transfer.seals import object_
 
 
 def ready(
-    oids: Sequence[Oid], store: Store, shelves: Shelves, scratch: Path,
+    objects: Mapping[Oid, str], store: Store, shelves: Shelves, scratch: Path,
 ) -> list[list[Outgoing]]:
     """What is to be sent, by levels: none is based on one of its own or a later one.
 
     An object is sent as it is where its base is on the other side or among these, and
     is not itself based on too many.
     """
-    bases = {oid: _base(oid, store) for oid in oids}
+    found = [as_it_is(oid, path, store) for oid, path in objects.items()]
+    bases = {each.oid: each.base for each in found}
     elsewhere = sorted({b for b in bases.values() if b is not None} - bases.keys())
-    workers.each(shelves.depth, elsewhere)      # it remembers
+    if elsewhere:
+        workers.each(shelves.depth, elsewhere)      # it remembers
     depths = _Depths(bases, shelves.depth)
     levels: dict[int, list[Outgoing]] = {}
-    for oid in oids:
-        known = set() if depths.of(oid) == 0 else {*filter(None, [bases[oid]])}
-        made = outgoing(oid, store, known, scratch)
-        levels.setdefault(depths.of(oid), []).append(made)
+    for each in found:
+        depth = depths.of(each.oid)
+        if depth == 0 and each.base is not None:
+            each = decoded(each, store, scratch)
+        levels.setdefault(depth, []).append(each)
     return [levels[depth] for depth in sorted(levels)]
-
-
-def _base(oid: Oid, store: Store) -> Oid | None:
-    with store.open(oid) as file:
-        return file.header.base
 
 
 class _Depths:
@@ -82,7 +79,20 @@ def send(levels: Sequence[Collection[Outgoing]], shelves: Shelves) -> None:
     total = sum(each.nbytes for level in levels for each in level)
     with Progress('Sending tensors', total) as progress:
         for level in levels:
-            workers.each(lambda each: _send(each, shelves, progress), level)
+            rest = [each for each in level if not _linked(each, shelves, progress)]
+            if rest:
+                workers.each(lambda each: _send(each, shelves, progress), rest)
+            shelves.place.settle()      # before what is based on it
+
+
+def _linked(each: Outgoing, shelves: Shelves, progress: Progress) -> bool:
+    """Whether it lies there without a copy: where it need not be read, either."""
+    if shelves.seal.id or not each.is_sealed:
+        return False
+    if not shelves.place.link(shelves.key(each.oid), each.path):
+        return False
+    progress.add(each.nbytes)
+    return True
 
 
 def _send(each: Outgoing, shelves: Shelves, progress: Progress) -> None:
@@ -90,17 +100,13 @@ def _send(each: Outgoing, shelves: Shelves, progress: Progress) -> None:
         progress.add(each.nbytes)       # somebody was first (transfer.depot.shelves)
         return
     seal = shelves.seal
-    with closing(_pieces(each.path, progress)) as pieces:
+    with closing(_told(each, progress)) as pieces:
         sealed = seal.seal(pieces, object_(each.oid))
         shelves.place.put(shelves.key(each.oid), seal.size(each.nbytes), sealed)
 
 
-def _pieces(path: Path, progress: Progress) -> Generator[memoryview, None, None]:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        buffer = memoryview(bytearray(min(_PIECE, os.fstat(fd).st_size)))
-        while n := os.readv(fd, [buffer]):
-            yield buffer[:n]
-            progress.add(n)
-    finally:
-        os.close(fd)
+def _told(each: Outgoing, progress: Progress) -> Generator[memoryview, None, None]:
+    with closing(each.pieces()) as pieces:
+        for piece in pieces:
+            yield piece
+            progress.add(len(piece))

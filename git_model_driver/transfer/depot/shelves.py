@@ -25,9 +25,9 @@ from git_model_driver.store import objectheader
 from git_model_driver.store.objectfile import DEEPEST
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.place import Place
-from git_model_driver.transfer.sealing import Plain
-from git_model_driver.transfer.sealing import Seal
-from git_model_driver.transfer.sealing import object_
+from git_model_driver.transfer.seals import Plain
+from git_model_driver.transfer.seals import Seal
+from git_model_driver.transfer.seals import object_
 
 _KEY = 'sealed/key'
 _KEY_CONTENT = b'git-model: what is in this folder is encrypted\n'
@@ -66,12 +66,20 @@ class Shelves:
             folders = {key.rpartition('/')[0] for key in keys}
             workers.each(lambda f: found.update(self.place.sizes(f)), sorted(folders))
         else:
-            def ask(key: str) -> None:
-                size = self.place.size(key)
-                if size is not None:
-                    found[key] = size
-            workers.each(ask, keys)
+            self._ask(keys, found)
         return {oid: found[key] for key, oid in keys.items() if key in found}
+
+    def _ask(self, keys: Collection[str], found: dict[str, int]) -> None:
+        def ask(key: str) -> None:
+            size = self.place.size(key)
+            if size is not None:
+                found[key] = size
+
+        if self.place.is_near and len(keys) < _LISTED_FROM:
+            for key in keys:
+                ask(key)
+        else:
+            workers.each(ask, keys)
 
     def depth(self, oid: Oid) -> int | None:
         """How many objects an object is based on; None if any is lacking."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from typing import TypeVar
 
@@ -94,6 +95,12 @@ class Storage:
             return bytes(self._system.cat_file(self._path(key), start=start, end=end))
 
         return self._tried(ask)
+
+    def link(self, key: str, path: Path) -> bool:
+        return False
+
+    def settle(self) -> None:
+        return None
 
     def put(self, key: str, nbytes: int, pieces: Iterable[Buffer]) -> None:
         """Pieces can be had once: only the opening is tried again."""

@@ -20,8 +20,8 @@ from git_model_driver.store.places import Places
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.partial import Partial
 from git_model_driver.transfer.depot.shelves import Shelves
-from git_model_driver.transfer.sealing import object_
 from git_model_driver.transfer.sealing import open_file
+from git_model_driver.transfer.seals import object_
 
 Damaged = dict[Oid, CorruptObject]
 

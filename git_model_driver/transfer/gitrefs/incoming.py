@@ -22,9 +22,9 @@ from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.gitrefs.batches import part_sizes
-from git_model_driver.transfer.sealing import Seal
-from git_model_driver.transfer.sealing import object_
 from git_model_driver.transfer.sealing import open_file
+from git_model_driver.transfer.seals import Seal
+from git_model_driver.transfer.seals import object_
 
 _PIECE = 1 << 20
 

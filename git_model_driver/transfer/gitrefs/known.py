@@ -13,9 +13,9 @@ from git_model_driver.git.transport import Ref
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.notes import folder_of
-from git_model_driver.transfer.sealing import Seal
 from git_model_driver.transfer.sealing import is_sealed
-from git_model_driver.transfer.sealing import said_of
+from git_model_driver.transfer.seals import Seal
+from git_model_driver.transfer.seals import said_of
 
 _IGNORED = ''           # a list, for one that is not to be read
 

@@ -25,19 +25,19 @@ from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Refused
 from git_model_driver.git.uploadpack import Unsupported
 from git_model_driver.store.objects import Store
+from git_model_driver.transfer import outgoing
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs import incoming
-from git_model_driver.transfer.gitrefs import outgoing
+from git_model_driver.transfer.gitrefs import packing
 from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.gitrefs.incoming import Arrivals
 from git_model_driver.transfer.gitrefs.known import Known
-from git_model_driver.transfer.gitrefs.outgoing import Outgoing
 from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.needed import beyond
 from git_model_driver.transfer.needed import needed
-from git_model_driver.transfer.remotestore import source_of
-from git_model_driver.transfer.sealing import Plain
-from git_model_driver.transfer.sealing import Seal
+from git_model_driver.transfer.outgoing import Outgoing
+from git_model_driver.transfer.seals import Plain
+from git_model_driver.transfer.seals import Seal
 
 _PUSH = 1 << 30         # bytes in a push: what was sent is not sent again
 _FETCH = 256 << 20      # and in a fetch
@@ -98,14 +98,12 @@ class GitRemote:
         """
         self._known.refresh()
         there = self._known.stored()
-        lacking = [oid for oid in objects if oid not in there]
-        for oid in lacking:
-            source_of(oid, objects[oid], store)
+        lacking = {oid: path for oid, path in objects.items() if oid not in there}
         scratch = self._tmp / f'push-{os.getpid()}-{os.urandom(8).hex()}'
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             known = {*there, *lacking}
-            ready = [outgoing.outgoing(oid, store, known, scratch) for oid in lacking]
+            ready = outgoing.all_of(lacking, known, store, scratch)
             ordered = outgoing.bases_first(ready)
             for batch in groups(ordered, lambda each: each.nbytes, _PUSH):
                 self._push(batch)
@@ -113,7 +111,7 @@ class GitRemote:
 
     def _push(self, batch: Sequence[Outgoing]) -> None:
         with Quarantine(self._tmp, self._repository) as quarantine:
-            id_, text, refs = outgoing.written(quarantine.packs, batch, self._seal)
+            id_, text, refs = packing.written(quarantine.packs, batch, self._seal)
             quarantine.push(self.url, refs, progress.relayed('Sending tensors'))
             self._known.add(id_, text)
 

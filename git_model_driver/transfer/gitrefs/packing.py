@@ -1,14 +1,12 @@
-"""Objects made ready for a Git remote: as they are, in a pack of a batch."""
+"""Objects as they are, in a pack of a batch."""
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
-from git_model_driver.core.oid import Oid
 from git_model_driver.git import transport
 from git_model_driver.git.packs import BLOB
 from git_model_driver.git.packs import COMMIT
@@ -16,45 +14,13 @@ from git_model_driver.git.packs import TREE
 from git_model_driver.git.packs import PackWriter
 from git_model_driver.git.transport import Ref
 from git_model_driver.store.codec.zstd import Buffer
-from git_model_driver.store.objects import Store
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs.batches import Stored
-from git_model_driver.transfer.sealing import Seal
-from git_model_driver.transfer.sealing import object_
+from git_model_driver.transfer.outgoing import Outgoing
+from git_model_driver.transfer.seals import Seal
+from git_model_driver.transfer.seals import object_
 
-_PIECE = 1 << 20
 _WHO = 'git-model <git-model@localhost> 0 +0000'
-
-
-class Outgoing(NamedTuple):
-    oid: Oid
-    path: Path
-    nbytes: int
-    base: Oid | None
-
-
-def outgoing(oid: Oid, store: Store, known: set[Oid], scratch: Path) -> Outgoing:
-    """The object as it is, or decoded where the other side would lack its base."""
-    with store.open(oid) as file:
-        base = file.header.base
-        if base is None or base in known:
-            return Outgoing(oid, file.path, file.stored, base)
-        other = Store(scratch)
-        with other.batch() as batch:
-            batch.put_decoded(file)
-    path = other.path(oid)
-    return Outgoing(oid, path, path.stat().st_size, None)
-
-
-def bases_first(ready: Sequence[Outgoing]) -> Iterator[Outgoing]:
-    waiting = {outgoing.oid: outgoing for outgoing in ready}
-    for oid in list(waiting):
-        chain = []
-        next_: Oid | None = oid
-        while next_ is not None and next_ in waiting:
-            chain.append(waiting.pop(next_))
-            next_ = chain[-1].base
-        yield from reversed(chain)
 
 
 def written(
@@ -91,18 +57,11 @@ def written(
 
 
 def _added(pack: PackWriter, outgoing: Outgoing, seal: Seal) -> Stored:
-    with open(outgoing.path, 'rb', buffering=0) as file:
-        pieces = _pieces(file.fileno(), outgoing.nbytes)
+    with closing(outgoing.pieces()) as pieces:
         stream = _Stream(seal.seal(pieces, object_(outgoing.oid)))
         nbytes = seal.size(outgoing.nbytes)
         names = [pack.add(BLOB, n, stream.take(n)) for n in batches.part_sizes(nbytes)]
     return Stored(outgoing.oid, nbytes, outgoing.base, tuple(names))
-
-
-def _pieces(fd: int, length: int) -> Iterator[memoryview]:
-    buffer = memoryview(bytearray(min(_PIECE, length)))
-    while n := os.readv(fd, [buffer]):
-        yield buffer[:n]
 
 
 class _Stream:

@@ -1,0 +1,37 @@
+"""What the beginning of an object says, if it is sealed (store.freshness): then nothing
+else of it needs to be read.
+"""
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from git_model_driver.core.oid import Oid
+from git_model_driver.store import freshness
+from git_model_driver.store import objectheader
+
+
+class Glance(NamedTuple):
+    """``stored`` is the bytes of the file."""
+
+    stored: int
+    base: Oid | None
+
+
+def glance(path: str | os.PathLike[str], oid: Oid) -> Glance | None:
+    """None where it is not sealed, or is not to be had."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
+        if not freshness.is_sealed(status, oid):
+            return None
+        head = os.pread(fd, objectheader.TABLE_AT, 0)
+        base = objectheader.parse(head, status.st_size).base
+        return Glance(status.st_size, base)
+    except (OSError, ValueError, objectheader.Newer):
+        return None
+    finally:
+        os.close(fd)
