@@ -1,7 +1,9 @@
 """Pushes and clones of a model, beside git-lfs: python benchmarks/transfers.py [--mb N]
 
-Writes benchmarks/transfers.md. The servers are those of the tests, on this machine, in
-the process that measures: their CPU counts only where git starts them itself (file://).
+Writes benchmarks/transfers.md. Each story is told several times; costs are medians.
+"Another disk" is another file system (--other), where nothing can be linked. The
+servers are those of the tests, on this machine, in the process that measures: their CPU
+counts only where git starts them itself (file://).
 Needs what the tests need, git-lfs, and four times the model in free space.
 """
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +39,7 @@ from tests.testing.lfsserver import lfs  # noqa: E402
 from tests.testing.repository import pinned_environment  # noqa: E402
 
 M = 'm.safetensors'
-HTTP, FILE = 'http', 'file'
+HTTP, FILE, OTHER = 'http', 'file', 'another disk'
 LFS = 'git-lfs'
 STEPS = ('push', 'push, 5 % changed', 'clone')
 
@@ -56,7 +59,9 @@ class Kind(NamedTuple):
 KINDS = [
     Kind(LFS, HTTP), Kind('git', HTTP, 'git'), Kind('lfs', HTTP, 'lfs'),
     Kind(LFS, FILE), Kind('git', FILE, 'git'), Kind('directory', FILE, 'directory'),
-    Kind('lfs', FILE, 'lfs'), Kind('/a/directory', FILE, '{share}'),
+    Kind('/a/directory', FILE, '{share}'), Kind('lfs', FILE, 'lfs'),
+    Kind(LFS, OTHER), Kind('directory', OTHER, 'directory'),
+    Kind('/a/directory', OTHER, '{share}'), Kind('lfs', OTHER, 'lfs'),
 ]
 _FLOOR = Kind('git', FILE, 'git')
 
@@ -90,19 +95,23 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Sample:
 class Story:
     """One kind: a repository, what it pushes to, and clones of that."""
 
-    def __init__(self, kind: Kind, root: Path, model: Model, url: str) -> None:
+    def __init__(
+        self, kind: Kind, root: Path, far: Path, model: Model, url: str,
+    ) -> None:
         self.kind = kind
         self.model = model
-        self.root = root / kind.label.replace(', ', '-').replace('/', '_')
-        self.share = self.root / 'share'
-        self.share.mkdir(parents=True)
-        (self.root / 'home').mkdir()
+        name = kind.label.replace(', ', '-').replace('/', '_').replace(' ', '_')
+        self.root = root / name
+        self.place = far
+        self.share = far / f'{name}-share'
+        for folder in (self.share, self.root / 'home'):
+            folder.mkdir(parents=True)
         self.env = {
             **os.environ, **pinned_environment(self.root / 'home'),
             'GIT_ALLOW_PROTOCOL': 'file:http',
         }
-        self.far = root / 'srv' / f'{self.root.name}.git'
-        base = url if kind.over == HTTP else f'file://{root}/srv'
+        self.far = far / f'{self.root.name}.git'
+        base = url if kind.over == HTTP else f'file://{far}'
         self.url = f'{base}/{self.far.name}'
         self.repository = self.root / 'here'
 
@@ -128,7 +137,7 @@ class Story:
             self.git('model', 'track', '*.safetensors', cwd=self.repository)
         self.git('remote', 'add', 'origin', self.url, cwd=self.repository)
 
-    def told(self, places: list[Path]) -> Row:
+    def told(self) -> Row:
         self.prepare()
         path = self.repository / M
         self.model.write(path)
@@ -139,10 +148,10 @@ class Story:
                 self.model.train(path, self.model.pick(1), 1)
             self.git('add', '.', cwd=self.repository)
             self.git('commit', '-q', '-m', step, cwd=self.repository)
-            before = sum(map(measure.size_of, [*places, self.share]))
+            before = measure.size_of(self.place)
             push = ('git', 'push', '-q', 'origin', 'main')
             samples.append(run(push, self.repository, self.env))
-            moved.append(sum(map(measure.size_of, [*places, self.share])) - before)
+            moved.append(measure.size_of(self.place) - before)
             if (self.kind, step) == (_FLOOR, STEPS[0]):
                 floor = self.floor()
         target = self.root / 'clone'
@@ -164,14 +173,16 @@ class Story:
         return run(push, self.far, self.env)
 
 
-def report(rows: list[Row], nbytes: int) -> list[str]:
+def report(rows: list[Row], nbytes: int, rounds: int) -> list[str]:
     lines = [
         '# Transfers', '',
         f'A bf16 model of {nbytes / 1e6:,.0f} MB, 149 tensors; "5 % changed" is 7 '
         'tensors with 5 % of the bytes. CPU seconds of git and all that it starts on',
         'the user\'s side; over file:// that is the server, too. In brackets the ratio '
         'to git-lfs by the same way. Memory is that of the largest process that',
-        'is not git. Written by `benchmarks/transfers.py`, one round.', '',
+        'is not git. "Another disk" is another file system, where nothing can be '
+        'linked. Written by `benchmarks/transfers.py`, '
+        f'{rounds} rounds; costs are medians.', '',
         f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · Python '
         f'{platform.python_version()} · {_version("git")} · {_version("git-lfs")} · '
         f'{time.strftime("%Y-%m-%d")}', '',
@@ -214,9 +225,36 @@ def _version(program: str) -> str:
     return done.stdout.decode().split(' (')[0].strip()
 
 
+def told(kind: Kind, root: Path, elsewhere: Path, model: Model) -> Row:
+    far = elsewhere / 'far'
+    far.mkdir()
+    with lfs(far) as server:
+        row = Story(kind, root, far, model, server.url).told()
+    shutil.rmtree(far)
+    return row
+
+
+def median(rows: list[Row]) -> Row:
+    """The costs of each step in the middle; the largest of its processes' memory."""
+    samples = [
+        replace(
+            sorted(each, key=lambda sample: sample.cpu)[len(each) // 2],
+            peak={FILTER: max(sample.peak.get(FILTER, 0) for sample in each)},
+        )
+        for each in zip(*(row.samples for row in rows))
+    ]
+    floors = sorted((row.floor for row in rows if row.floor), key=lambda s: s.cpu)
+    floor = floors[len(floors) // 2] if floors else None
+    return rows[0]._replace(samples=samples, floor=floor)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--mb', type=int, default=1000)
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--other', type=Path, default=Path('/dev/shm'),
+                        help='a directory of another file system')
+    parser.add_argument('--only', default='', help='kinds with this in their names')
     parser.add_argument('--output', type=Path, default=ROOT / 'benchmarks/transfers.md')
     args = parser.parse_args()
     # As pip does, for where Python may write no bytecode.
@@ -224,14 +262,16 @@ def main() -> None:
     model = Model(tensors(args.mb * 1_000_000, BF16))
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (root / 'srv').mkdir()
-        server = stack.enter_context(lfs(root / 'srv'))
+        other = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=args.other)))
         rows = []
         for kind in KINDS:
-            story = Story(kind, root, model, server.url)
-            rows.append(story.told([root / 'srv']))
-            print(rows[-1].kind.label, *(f'{s.cpu:.2f}' for s in rows[-1].samples))
-    text = '\n'.join([*report(rows, model.nbytes), ''])
+            if args.only not in kind.label:
+                continue
+            places = (root, other if kind.over == OTHER else root)
+            rounds = [told(kind, *places, model) for _ in range(args.rounds)]
+            rows.append(median(rounds))
+            print(kind.label, *(f'{s.cpu:.2f}' for s in rows[-1].samples), flush=True)
+    text = '\n'.join([*report(rows, model.nbytes, args.rounds), ''])
     args.output.write_text(text, encoding='utf-8')
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 import git_model_driver
 from git_model_driver.cli.main import PLUMBING
 from git_model_driver.cli.main import VERBS
+from git_model_driver.cli.main import _plain
+from git_model_driver.cli.parser import parse
 
 PACKAGE = Path(git_model_driver.__file__).parent
 MODULES = sorted(
@@ -160,11 +163,37 @@ def test_every_module_says_what_it_is(module: str) -> None:
     assert ast.get_docstring(tree(module)) or module.endswith('/__main__')
 
 
+@pytest.mark.parametrize('verb', sorted(PLUMBING))
+def test_what_needs_no_argparse_gets_the_same_without(verb: str) -> None:
+    module = import_module(f'git_model_driver.cli.{PLUMBING[verb][0]}')
+    names = getattr(module, 'PLAIN', None)
+    if names is None:
+        return
+    words = [f'word {number}' for number in range(len(names))]
+    expected = vars(parse(module, verb, words))
+    del expected['gits']
+    for given in (words, ['--', *words]):
+        found = _plain(module, given)
+        assert found is not None and vars(found) == expected
+    assert _plain(module, [*words, 'more']) is None
+    if words:
+        assert _plain(module, ['-h', *words[1:]]) is None
+        assert _plain(module, words[1:]) is None
+
+
 @pytest.mark.parametrize(('modules', 'unwanted'), [
     ('git_model_driver.cli.main, git_model_driver.cli.filter_process',
      'numpy ml_dtypes sqlite3 concurrent.futures h5py safetensors'),
     ('git_model_driver.cli.main',
      'numpy ml_dtypes sqlite3 concurrent.futures tempfile subprocess xxhash hashlib'),
+    ('git_model_driver.cli.main, git_model_driver.cli.pre_push, '
+     'git_model_driver.transfer.directory',
+     'numpy argparse hashlib json ctypes shutil tempfile concurrent.futures '
+     'git_model_driver.store.batch git_model_driver.store.codec.chunk '
+     'git_model_driver.transfer.sealing git_model_driver.git.transport'),
+    ('git_model_driver.cli.main, git_model_driver.transfer.depot.depot',
+     'numpy argparse json ctypes shutil tempfile concurrent.futures fsspec '
+     'git_model_driver.store.batch git_model_driver.transfer.sealing'),
     ('git_model_driver.cli.textconv',       # twice for each model of git diff
      'numpy concurrent.futures tempfile git_model_driver.filters.clean '
      'git_model_driver.transfer.locate git_model_driver.formats.registry'),

@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     where = remotes.pushed_to(args.remote, args.url)
     _send(remotes.find(where), repository, wanted)
+    if repositories.has_none_below(notes.NAMESPACE, repository.common_dir):
+        return 0
     if not notes.push(args.remote, EVALUATIONS):
         print('warning: what models were found to be worth was not sent\n'
               f'hint: to see why: git push {args.remote} {EVALUATIONS}',

@@ -10,6 +10,9 @@ from typing import IO
 _FOUND = re.compile(rb'[0-9a-f]{40,64} (blob|tree|commit|tag) ([0-9]+)\n')
 
 
+_SKIPPED = 1 << 20      # bytes; to start git again costs as much as to read these
+
+
 class CatFile:
     """Started when first asked, so that a command that needs none pays nothing."""
 
@@ -39,14 +42,44 @@ class CatFile:
         """The blob of that name (``:path``, ``HEAD:path``), None if there is none."""
         if '\n' in name:
             return self._single(name)
+        kind, size, out = self._asked(name)
+        if size is None:
+            return None
+        data = out.read(size + 1)[:-1]
+        return data if kind == b'blob' else None
+
+    def beginning_with(self, start: bytes, name: str, largest: int) -> bytes | None:
+        """The blob of that name, if it begins so and is no larger; the rest of another
+        one is not waited for.
+        """
+        kind, size, out = self._asked(name)
+        if size is None:
+            return None
+        wanted = kind == b'blob' and len(start) <= size <= largest
+        data = out.read(len(start)) if wanted else b''
+        left = size + 1 - len(data)
+        if wanted and data == start:
+            return data + out.read(left)[:-1]
+        if left > _SKIPPED:
+            self._stop()
+        else:
+            out.read(left)
+        return None
+
+    def _asked(self, name: str) -> tuple[bytes, int | None, IO[bytes]]:
+        """The kind and the size of the object whose bytes come next, if there is one.
+        """
         out, into = self._pipes()
         into.write(os.fsencode(name) + b'\n')
         into.flush()
         head = _FOUND.fullmatch(out.readline())
-        if head is None:
-            return None
-        data = out.read(int(head[2]) + 1)[:-1]
-        return data if head[1] == b'blob' else None
+        return (head[1], int(head[2]), out) if head else (b'', None, out)
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.communicate()
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:

@@ -11,7 +11,8 @@ from git_model_driver.core import manifest as manifests
 from git_model_driver.git import run
 from git_model_driver.git.catfile import CatFile
 
-_SMALLEST = len(manifests.FIRST_LINE)
+# For rev-list: commits and trees are looked at, but not listed (Git 2.32).
+BLOBS = '--filter=object:type=blob'
 _LARGEST = 256 << 20
 
 
@@ -31,21 +32,28 @@ def everything() -> list[str]:
     return found
 
 
-def manifests_in(revisions: Sequence[str]) -> Iterator[Found]:
-    """The manifests in what ``git rev-list`` gives for its arguments, newest first."""
-    yield from those_of(run.output('rev-list', '--objects', *revisions, '--'))
+def manifests_in(
+    revisions: Sequence[str], without: Iterable[str] = (),
+) -> Iterator[Found]:
+    """The manifests in what ``git rev-list`` gives for its arguments, newest first.
+
+    But for those that the commits ``without`` have; some of these may not be here.
+    """
+    said = ''.join(f'^{oid}\n' for oid in without).encode()
+    yield from those_of(run.output(
+        'rev-list', '--objects', BLOBS, *revisions, '--ignore-missing', '--stdin',
+        input=said,
+    ))
 
 
 def those_of(listed: bytes) -> Iterator[Found]:
     """The manifests among the objects that ``git rev-list --objects`` lists."""
-    paths = _paths(listed)
+    start = manifests.MAGIC.encode()
     with CatFile() as blobs:
-        for blob, size in _sized(paths):
-            if not _SMALLEST <= size <= _LARGEST:
-                continue
-            data = blobs.blob(blob)
-            if data is not None and manifests.is_manifest(data):
-                yield Found(blob, paths[blob], data)
+        for blob, path in _paths(listed).items():
+            data = blobs.beginning_with(start, blob, _LARGEST)
+            if data is not None:
+                yield Found(blob, path, data)
 
 
 def raw_models(revisions: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -58,6 +58,22 @@ def _is_inside(path: Path, folder: Path) -> bool:
     return path == folder or folder in path.parents
 
 
+def has_none_below(prefix: str, common_dir: Path) -> bool:
+    """Whether a repository surely has no ref there: as its files say, where refs are in
+    files (gitrepository-layout(5)). To ask git takes 4 ms.
+    """
+    try:
+        return (
+            os.path.isdir(common_dir / 'refs/heads')
+            and not os.path.exists(common_dir / prefix)
+            and f' {prefix}'.encode() not in (common_dir / 'packed-refs').read_bytes()
+        )
+    except FileNotFoundError:       # nothing is packed
+        return True
+    except OSError:
+        return False
+
+
 def alternate_stores(repository: Repository) -> list[Path]:
     """Stores of the repositories whose objects Git borrows (clone --shared)."""
     return [

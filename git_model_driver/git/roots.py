@@ -75,6 +75,7 @@ def manifests_of(roots: Roots) -> Iterator[Found]:
     """
     asked = ''.join(f'{oid}\n' for oid in roots.more).encode()
     listed = run.output(
-        'rev-list', '--objects', '--stdin', *roots.arguments, input=asked,
+        'rev-list', '--objects', history.BLOBS, '--stdin', *roots.arguments,
+        input=asked,
     )
     return history.those_of(listed)

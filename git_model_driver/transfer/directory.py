@@ -32,7 +32,7 @@ class DirectoryRemote:
         """It is asked what commits it has itself: what we remember of a remote of that
         name may be of another place.
         """
-        return needed([*revisions, '--not', *_commits_of(self.root)])
+        return needed(revisions, without=_tips_of(self.root))
 
     def lacking(self, oids: Collection[Oid]) -> set[Oid]:
         """Each is read."""
@@ -61,16 +61,11 @@ class DirectoryRemote:
         Store(store.root, remotes=lambda: [self.root]).gather(wanted)
 
 
-def _commits_of(store: Path) -> list[str]:
-    """What the refs of the repository around a store point to, and we have too."""
-    listed = run.attempt(
+def _tips_of(store: Path) -> list[str]:
+    """What the refs of the repository around a store point to; we need not have it."""
+    return run.attempt(
         f'--git-dir={store.parent}', 'for-each-ref', '--format=%(objectname)',
-    ).out
-    if not listed:      # it is new
-        return []
-    checked = run.output('cat-file', '--batch-check', input=listed).decode()
-    lines = (line.split() for line in checked.splitlines())
-    return sorted({words[0] for words in lines if words[-1] != 'missing'})
+    ).out.decode().split()
 
 
 def _is_whole(oid: Oid, store: Store) -> bool:

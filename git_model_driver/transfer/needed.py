@@ -15,11 +15,13 @@ from git_model_driver.git import history
 
 
 def needed(
-    revisions: Sequence[str], choice: Choice = EVERYTHING,
+    revisions: Sequence[str], choice: Choice = EVERYTHING, without: Iterable[str] = (),
 ) -> dict[Oid, str]:
-    """The objects that the manifests of these commits are made of, with a path."""
+    """The objects that the manifests of these commits are made of, with a path; but for
+    the manifests that the commits ``without`` have.
+    """
     found: dict[Oid, str] = {}
-    for blob in history.manifests_in(revisions):
+    for blob in history.manifests_in(revisions, without):
         if choice.has_path(blob.path):
             for oid in _chosen(_parse(blob), choice):
                 found.setdefault(oid, blob.path)

@@ -42,6 +42,20 @@ def test_the_quoted_form_is_json(text: str) -> None:
     assert json.loads(words.quote(text)) == text
 
 
+@PROPERTY
+@given(texts, st.booleans())
+def test_any_json_string_is_a_word(text: str, ascii_only: bool) -> None:
+    assert words.decode(json.dumps(text, ensure_ascii=ascii_only)) == text
+
+
+@pytest.mark.parametrize('word', ['"', '"a', '"a"b"', '"a\\"', '"\\x"', '"a\n"'])
+def test_what_is_no_json_string_is_no_word(word: str) -> None:
+    with pytest.raises(ValueError):
+        json.loads(word)
+    with pytest.raises(ValueError):
+        words.decode(word)
+
+
 def test_every_character_comes_back_and_none_breaks_a_line() -> None:
     points = [*range(0xd800), *range(0xe000, 0x110000)]
     for start in range(0, len(points), 4096):

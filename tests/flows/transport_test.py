@@ -214,6 +214,41 @@ def test_a_fetch_leaves_the_worktree_and_can_be_looked_at(
     assert bob.load() == SECOND
 
 
+@pytest.mark.parametrize('kind', ['git', 'directory', '{share}', 'memory://damaged'])
+def test_what_is_damaged_here_is_not_published(
+    repo: Repo, tmp_path: Path, kind: str,
+) -> None:
+    (tmp_path / 'share').mkdir()
+    repo.git('init', '-q', '--bare', '-b', 'main', '../bare.git')
+    repo.git('remote', 'add', 'origin', '../bare.git')
+    store = kind.format(share=tmp_path / 'share')
+    repo.git('config', 'remote.origin.modelStore', store)
+    repo.save(M, a=list(range(500)))
+    oid = expected.oid(list(range(500)))
+    repo.commit('first')
+    path = repo.path / '.git/model/objects' / oid[7:9] / oid[9:]
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    done = repo.run('git', 'push', '-q', 'origin', 'main', code=1)
+    assert done.err == (
+        f'error: the object {oid} in the store is damaged\n'
+        'hint: see what is affected with "git model fsck", mend it with "git model '
+        'fsck --repair"\n'
+        "error: failed to push some refs to '../bare.git'\n"
+    )
+    bare = Repo(tmp_path / 'bare.git')
+    assert bare.git('for-each-ref') == '' and stored(bare) == set()
+    assert not list((tmp_path / 'share').rglob('objects/??/*'))
+    repo.git('model', 'fsck', '--repair', code=None)
+    repo.git('push', '-q', 'origin', 'main')
+    if not kind.startswith('memory'):       # that of another process
+        setting = f'remote.origin.modelStore={store}'
+        clone = repo.clone(tmp_path / 'clone', '-c', setting, url=str(bare.path))
+        assert clone.sha256(M) == repo.sha256(M)
+
+
 def test_a_clone_lives_on_when_its_source_is_gone(told: Repo, tmp_path: Path) -> None:
     clone = told.clone(tmp_path / 'clone')
     told.path.rename(tmp_path / 'gone')

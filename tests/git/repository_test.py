@@ -160,3 +160,43 @@ def test_what_git_is_doing_is_seen(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert operation.current(os.fspath('sub/file')) == expected
+
+
+def test_that_there_are_no_refs_is_only_said_where_files_tell(git: Git) -> None:
+    common = git.path / '.git'
+
+    def none() -> bool:
+        return repository.has_none_below('refs/notes/', common)
+
+    assert none()
+    git.git('notes', '--ref=refs/notes/x', 'add', '-m', 'a note')
+    assert not none()
+    git.git('pack-refs', '--all')
+    assert not (common / 'refs/notes/x').exists()
+    assert not none()
+    git.git('update-ref', '-d', 'refs/notes/x')
+    git.git('update-ref', 'refs/notes-of/x', 'HEAD')
+    git.git('pack-refs', '--all')
+    assert none() is not (common / 'refs/notes').exists()
+    (common / 'refs/heads').rename(common / 'refs/elsewhere')
+    (common / 'refs/heads').write_text('this repository uses the reftable format\n')
+    assert not none()
+
+
+def test_of_a_blob_that_begins_otherwise_nothing_is_waited_for(git: Git) -> None:
+    git.write('large', bytes(3 << 20) + b'text')
+    git.write('small', 'begins so\nand goes on\n')
+    git.write('shorter', 'begins')
+    git.git('add', '.')
+    git.git('commit', '-q', '-m', 'second')
+    start = b'begins so'
+    with CatFile() as blobs:
+        for _ in range(2):
+            assert blobs.beginning_with(start, ':small', 99) == git.read('small')
+            assert blobs.beginning_with(b'', 'HEAD:small', 22) == git.read('small')
+            assert blobs.beginning_with(start, ':small', 21) is None
+            assert blobs.beginning_with(start, ':large', 1 << 30) is None
+            assert blobs.beginning_with(start, ':shorter', 99) is None
+            assert blobs.beginning_with(start, 'HEAD', 99) is None
+            assert blobs.beginning_with(start, 'HEAD:nothing', 99) is None
+            assert blobs.blob(':large') == git.read('large')

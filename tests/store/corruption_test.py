@@ -29,6 +29,7 @@ from git_model_driver.store.codec.update import Matrix
 from git_model_driver.store.examine import DAMAGED
 from git_model_driver.store.examine import Examination
 from git_model_driver.store.objectfile import CHUNK
+from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import BytesSpan
 from tests.testing.params import slow_unless
@@ -148,6 +149,35 @@ def damages(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield 'a byte more', data + b'\0'
     yield 'another object', data * 2
     yield 'zeros', bytes(len(data))
+
+
+def pieces(file: ObjectFile) -> Iterator[bytes]:
+    """Copies: each piece is in the buffer of the one before."""
+    return map(bytes, file.pieces())
+
+
+@pytest.mark.parametrize('kind', KINDS, ids=lambda kind: kind.name)
+def test_the_pieces_are_the_file(shelf: Shelf, kind: Kind) -> None:
+    with shelf.store.open(shelf.oids[kind.name]) as file:
+        assert b''.join(pieces(file)) == shelf.data(kind.name)
+
+
+@pytest.mark.parametrize('kind', KINDS, ids=lambda kind: kind.name)
+def test_nobody_gets_all_of_what_is_damaged(shelf: Shelf, kind: Kind) -> None:
+    oid, data = shelf.oids[kind.name], shelf.data(kind.name)
+    rng = random.Random(len(data))
+    try:
+        for at in [0, len(data) - 1, *rng.choices(range(len(data)), k=20)]:
+            changed = bytearray(data)
+            changed[at] ^= 1 << rng.randrange(8)
+            shelf.write(kind.name, changed)
+            got = b''
+            with pytest.raises(StoreError), shelf.store.open(oid) as file:
+                for piece in pieces(file):
+                    got += piece
+            assert len(got) < len(data)
+    finally:
+        shelf.write(kind.name, data)
 
 
 def read(shelf: Shelf, name: str, raw: bytes) -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import of_bytes
@@ -62,7 +64,7 @@ def oids(*seeds: int) -> list[Oid]:
 
 def send(store: Store, wanted: list[Oid], shelves: Shelves, tmp: Path) -> None:
     there = shelves.sizes(wanted)
-    lacking = [oid for oid in wanted if oid not in there]
+    lacking = dict.fromkeys((oid for oid in wanted if oid not in there), 'm')
     sending.send(sending.ready(lacking, store, shelves, tmp / 'scratch'), shelves)
 
 
@@ -131,6 +133,40 @@ def test_what_is_sent_is_taken(place: Place, tmp_path: Path, seal: Seal) -> None
     assert take(theirs, oids(3), shelves) == {}
     assert set(theirs) == set(oids(1, 2, 3))
     assert theirs.read(oids(3)[0]) == near(3)
+
+
+@both
+def test_what_is_sealed_is_linked_where_it_lies_as_it_is(
+    tmp_path: Path, seal: Seal,
+) -> None:
+    (tmp_path / 'share').mkdir()
+    shelves = Shelves(Folder(tmp_path / 'share'), seal)
+    ours = chain(tmp_path / 'a', 1, 2, 3)
+    os.utime(ours.path(oids(2)[0]), ns=(0, 1))      # somebody has touched it
+    send(ours, oids(1, 2, 3), shelves, tmp_path)
+    linked = [
+        (tmp_path / 'share' / shelves.key(oid)).samefile(ours.path(oid))
+        for oid in oids(1, 2, 3)
+    ]
+    assert linked == ([False] * 3 if seal.id else [True, False, True])
+    assert take(Store(tmp_path / 'b'), oids(3), shelves) == {}
+
+
+@both
+def test_what_is_damaged_here_is_not_sent(
+    place: Place, tmp_path: Path, seal: Seal,
+) -> None:
+    ours = chain(tmp_path / 'a', 1, 2)
+    damaged = ours.path(oids(1)[0])
+    data = bytearray(damaged.read_bytes())
+    data[-1] ^= 1
+    damaged.chmod(0o644)
+    damaged.write_bytes(data)
+    with pytest.raises(CorruptObject) as e:
+        send(ours, oids(1, 2), Shelves(place, seal), tmp_path)
+    assert e.value.oid == oids(1)[0]
+    assert not any(Shelves(place, seal).has(oid) for oid in oids(1, 2))
+    assert place.sizes('tmp') == {}
 
 
 @both

@@ -72,9 +72,10 @@ class Depot:
     def new(self, revisions: Sequence[str]) -> dict[Oid, str]:
         """What commits it has all of we remember: what was pushed from here."""
         pushed = self._pushed.commits()
-        found = needed([*revisions, '--not', *pushed] if pushed else revisions)
-        if found and pushed:    # a manifest names what did not change, too
-            for oid in needed(['--no-walk', *pushed[-_TOLD:]]):
+        found = needed(revisions, without=pushed)
+        # A manifest names what did not change, too.
+        if found and pushed and not self._place.is_near:
+            for oid in needed(['--no-walk', '--ignore-missing', *pushed[-_TOLD:]]):
                 found.pop(oid, None)
         self._asked = tuple(revisions), frozenset(found)
         return found
