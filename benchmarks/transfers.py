@@ -1,9 +1,10 @@
 """Pushes and clones of a model, beside git-lfs: python benchmarks/transfers.py [--mb N]
 
-Writes benchmarks/transfers.md. Each story is told several times; costs are medians.
-"Another disk" is another file system (--other), where nothing can be linked. The
-servers are those of the tests, on this machine, in the process that measures: their CPU
-counts only where git starts them itself (file://).
+Writes benchmarks/transfers.md. A push that takes a moment is made to several fresh
+repositories (--times), and the median told. "Another disk" is another file system
+(--other), where nothing can be linked. The servers are those of the tests, on this
+machine, in the process that measures: their CPU counts only where git starts them
+itself (file://).
 Needs what the tests need, git-lfs, and four times the model in free space.
 """
 from __future__ import annotations
@@ -21,7 +22,6 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,24 +96,31 @@ class Story:
     """One kind: a repository, what it pushes to, and clones of that."""
 
     def __init__(
-        self, kind: Kind, root: Path, far: Path, model: Model, url: str,
+        self, kind: Kind, root: Path, far: Path, model: Model, url: str, times: int,
     ) -> None:
         self.kind = kind
         self.model = model
+        self.times = 1 if kind.over == HTTP or kind.name == 'git' else times
         name = kind.label.replace(', ', '-').replace('/', '_').replace(' ', '_')
         self.root = root / name
         self.place = far
-        self.share = far / f'{name}-share'
-        for folder in (self.share, self.root / 'home'):
+        for folder in (*map(self.share, range(self.times)), self.root / 'home'):
             folder.mkdir(parents=True)
         self.env = {
             **os.environ, **pinned_environment(self.root / 'home'),
             'GIT_ALLOW_PROTOCOL': 'file:http',
         }
-        self.far = far / f'{self.root.name}.git'
-        base = url if kind.over == HTTP else f'file://{far}'
-        self.url = f'{base}/{self.far.name}'
+        self.base = url if kind.over == HTTP else f'file://{far}'
         self.repository = self.root / 'here'
+
+    def share(self, number: int) -> Path:
+        return self.place / f'share{number}'
+
+    def far(self, number: int) -> Path:
+        return self.place / f'far{number}.git'
+
+    def url(self, number: int) -> str:
+        return f'{self.base}/{self.far(number).name}'
 
     def git(self, *args: str, cwd: Path | None = None) -> None:
         subprocess.run(
@@ -122,20 +129,41 @@ class Story:
         )
 
     def prepare(self) -> None:
-        self.git('init', '-q', '--bare', '-b', 'main', str(self.far))
-        self.git('config', 'http.receivepack', 'true', cwd=self.far)
+        for number in range(self.times):
+            far = self.far(number)
+            self.git('init', '-q', '--bare', '-b', 'main', str(far))
+            self.git('config', 'http.receivepack', 'true', cwd=far)
         self.git('init', '-q', '-b', 'main', str(self.repository))
         if self.kind.name == LFS:
             self.git('lfs', 'install')
-            here = f'lfs.{self.url}/info/lfs.locksverify'
+            here = f'lfs.{self.url(0)}/info/lfs.locksverify'
             self.git('config', '--global', here, 'false')
             self.git('lfs', 'track', '*.safetensors', cwd=self.repository)
         else:
-            store = self.kind.store.format(share=self.share)
-            self.git('config', '--global', 'remote.origin.modelStore', store)
             self.git('model', 'install')
             self.git('model', 'track', '*.safetensors', cwd=self.repository)
-        self.git('remote', 'add', 'origin', self.url, cwd=self.repository)
+        self.git('remote', 'add', 'origin', self.url(0), cwd=self.repository)
+
+    def point_at(self, number: int) -> None:
+        url = self.url(number)
+        self.git('config', 'remote.origin.url', url, cwd=self.repository)
+        if self.kind.store:
+            store = self.kind.store.format(share=self.share(number))
+            self.git('config', '--global', 'remote.origin.modelStore', store)
+
+    def push(self) -> tuple[Sample, int]:
+        """The cost in the middle, and bytes by which the first other side grew."""
+        samples = []
+        for number in reversed(range(self.times)):
+            self.point_at(number)
+            seen = 'refs/remotes/origin/main'
+            self.git('update-ref', '-d', seen, cwd=self.repository)
+            before = measure.size_of(self.place)
+            push = ('git', 'push', '-q', 'origin', 'main')
+            samples.append(run(push, self.repository, self.env))
+            moved = measure.size_of(self.place) - before
+        samples.sort(key=lambda sample: sample.cpu)
+        return samples[len(samples) // 2], moved
 
     def told(self) -> Row:
         self.prepare()
@@ -148,15 +176,15 @@ class Story:
                 self.model.train(path, self.model.pick(1), 1)
             self.git('add', '.', cwd=self.repository)
             self.git('commit', '-q', '-m', step, cwd=self.repository)
-            before = measure.size_of(self.place)
-            push = ('git', 'push', '-q', 'origin', 'main')
-            samples.append(run(push, self.repository, self.env))
-            moved.append(measure.size_of(self.place) - before)
+            sample, grown = self.push()
+            samples.append(sample)
+            moved.append(grown)
             if (self.kind, step) == (_FLOOR, STEPS[0]):
                 floor = self.floor()
         target = self.root / 'clone'
         samples.append(run(
-            ('git', 'clone', '-q', self.url, str(target)), self.root / 'home', self.env,
+            ('git', 'clone', '-q', self.url(0), str(target)), self.root / 'home',
+            self.env,
         ))
         same = subprocess.run(('cmp', str(path), str(target / M)), check=False)
         if same.returncode:
@@ -170,10 +198,10 @@ class Story:
         self.git('init', '-q', '--bare', str(bare))
         every = 'refs/models/*:refs/models/*'
         push = ('git', 'push', '-q', '--no-verify', f'file://{bare}', every)
-        return run(push, self.far, self.env)
+        return run(push, self.far(0), self.env)
 
 
-def report(rows: list[Row], nbytes: int, rounds: int) -> list[str]:
+def report(rows: list[Row], nbytes: int, times: int) -> list[str]:
     lines = [
         '# Transfers', '',
         f'A bf16 model of {nbytes / 1e6:,.0f} MB, 149 tensors; "5 % changed" is 7 '
@@ -182,7 +210,7 @@ def report(rows: list[Row], nbytes: int, rounds: int) -> list[str]:
         'to git-lfs by the same way. Memory is that of the largest process that',
         'is not git. "Another disk" is another file system, where nothing can be '
         'linked. Written by `benchmarks/transfers.py`, '
-        f'{rounds} rounds; costs are medians.', '',
+        f'costs of pushes that take a moment are medians of {times}.', '',
         f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · Python '
         f'{platform.python_version()} · {_version("git")} · {_version("git-lfs")} · '
         f'{time.strftime("%Y-%m-%d")}', '',
@@ -225,33 +253,21 @@ def _version(program: str) -> str:
     return done.stdout.decode().split(' (')[0].strip()
 
 
-def told(kind: Kind, root: Path, elsewhere: Path, model: Model) -> Row:
+def told(
+    kind: Kind, root: Path, elsewhere: Path, model: Model, times: int,
+) -> Row:
     far = elsewhere / 'far'
     far.mkdir()
     with lfs(far) as server:
-        row = Story(kind, root, far, model, server.url).told()
+        row = Story(kind, root, far, model, server.url, times).told()
     shutil.rmtree(far)
     return row
-
-
-def median(rows: list[Row]) -> Row:
-    """The costs of each step in the middle; the largest of its processes' memory."""
-    samples = [
-        replace(
-            sorted(each, key=lambda sample: sample.cpu)[len(each) // 2],
-            peak={FILTER: max(sample.peak.get(FILTER, 0) for sample in each)},
-        )
-        for each in zip(*(row.samples for row in rows))
-    ]
-    floors = sorted((row.floor for row in rows if row.floor), key=lambda s: s.cpu)
-    floor = floors[len(floors) // 2] if floors else None
-    return rows[0]._replace(samples=samples, floor=floor)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--mb', type=int, default=1000)
-    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--times', type=int, default=7)
     parser.add_argument('--other', type=Path, default=Path('/dev/shm'),
                         help='a directory of another file system')
     parser.add_argument('--only', default='', help='kinds with this in their names')
@@ -268,10 +284,9 @@ def main() -> None:
             if args.only not in kind.label:
                 continue
             places = (root, other if kind.over == OTHER else root)
-            rounds = [told(kind, *places, model) for _ in range(args.rounds)]
-            rows.append(median(rounds))
+            rows.append(told(kind, *places, model, args.times))
             print(kind.label, *(f'{s.cpu:.2f}' for s in rows[-1].samples), flush=True)
-    text = '\n'.join([*report(rows, model.nbytes, args.rounds), ''])
+    text = '\n'.join([*report(rows, model.nbytes, args.times), ''])
     args.output.write_text(text, encoding='utf-8')
 
 
