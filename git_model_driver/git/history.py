@@ -41,7 +41,7 @@ def manifests_in(
     """
     said = ''.join(f'^{oid}\n' for oid in without).encode()
     yield from those_of(run.output(
-        'rev-list', '--objects', BLOBS, *revisions, '--ignore-missing', '--stdin',
+        'rev-list', '--objects', BLOBS, *revisions, '--ignore-missing', '--stdin', '--',
         input=said,
     ))
 

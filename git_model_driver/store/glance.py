@@ -12,9 +12,9 @@ from git_model_driver.store import objectheader
 
 
 class Glance(NamedTuple):
-    """``stored`` is the bytes of the file."""
+    """``base`` is what it is based on."""
 
-    stored: int
+    status: os.stat_result
     base: Oid | None
 
 
@@ -29,8 +29,7 @@ def glance(path: str | os.PathLike[str], oid: Oid) -> Glance | None:
         if not freshness.is_sealed(status, oid):
             return None
         head = os.pread(fd, objectheader.TABLE_AT, 0)
-        base = objectheader.parse(head, status.st_size).base
-        return Glance(status.st_size, base)
+        return Glance(status, objectheader.parse(head, status.st_size).base)
     except (OSError, ValueError, objectheader.Newer):
         return None
     finally:

@@ -20,6 +20,7 @@ from git_model_driver.store.glance import glance
 from git_model_driver.store.objectfile import DEEPEST
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
+from git_model_driver.store.places import readable_as_new
 
 
 class Links:
@@ -59,7 +60,7 @@ class Links:
         if seen is None or not self._has(seen.base, depth + 1):
             return False
         freshness.touch(path, oid)      # both names have one time
-        if self._link(path, digits):
+        if self._link(path, seen.status, digits):
             self._made.add(oid)
         return oid in self._made
 
@@ -68,9 +69,11 @@ class Links:
             return True
         return can_carry(base, self._target.open_here)
 
-    def _link(self, path: str, digits: str) -> bool:
+    def _link(self, path: str, status: os.stat_result, digits: str) -> bool:
         with StoreErrors(self._target.root):
             folder = self._folder(digits[:2])
+        if not readable_as_new(status, self._places.file_mode, folder):
+            return False
         try:
             os.link(path, f'{folder}/{digits[2:]}')
         except FileExistsError:     # somebody else was first

@@ -18,6 +18,26 @@ def object_path(root: Path, oid: Oid) -> Path:
     return root.joinpath('objects', digits[:2], digits[2:])
 
 
+def readable_as_new(status: os.stat_result, mode: int, folder: str) -> bool:
+    """Whether those who could read a new file of that mode in a folder can read a file
+    that is linked there: that keeps its owner, group and mode.
+    """
+    if status.st_mode & mode != mode:
+        return False
+    if mode & stat.S_IROTH:
+        return True
+    there = os.stat(folder)
+    group = there.st_gid if there.st_mode & stat.S_ISGID else os.getegid()
+    return (status.st_uid, status.st_gid) == (os.geteuid(), group)
+
+
+def mode_of_new() -> int:
+    """Of an object's file, as the umask has it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o444 & ~umask
+
+
 class Places:
     """Makes folders below ``root``, which lies in a repository's git directory.
 
@@ -27,9 +47,7 @@ class Places:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        umask = os.umask(0o077)
-        os.umask(umask)
-        self.file_mode = 0o444 & ~umask
+        self.file_mode = mode_of_new()
         self._folder_mode: int | None = None
         try:
             mode = stat.S_IMODE((root.parent / 'objects').stat().st_mode)

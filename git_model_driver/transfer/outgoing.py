@@ -36,7 +36,7 @@ def as_it_is(oid: Oid, path: str, store: Store) -> Outgoing:
     own = store.path(oid)
     seen = glance(own, oid)
     if seen is not None:
-        return Outgoing(oid, own, seen.stored, seen.base, True)
+        return Outgoing(oid, own, seen.status.st_size, seen.base, True)
     source_of(oid, path, store)
     with store.open(oid) as file:
         return Outgoing(oid, file.path, file.stored, file.header.base)

@@ -249,6 +249,25 @@ def test_what_is_damaged_here_is_not_published(
         assert clone.sha256(M) == repo.sha256(M)
 
 
+@pytest.mark.parametrize('kind', ['git', 'directory', '{share}'])
+def test_a_file_may_be_called_as_a_branch(
+    told: Repo, tmp_path: Path, kind: str,
+) -> None:
+    (tmp_path / 'share').mkdir()
+    told.git('init', '-q', '--bare', '-b', 'main', '../bare.git')
+    told.git('remote', 'add', 'origin', '../bare.git')
+    store = kind.format(share=tmp_path / 'share')
+    told.git('config', 'remote.origin.modelStore', store)
+    told.write('main', 'a file\n')
+    told.commit('a file called main')
+    told.git('push', '-q', '--no-verify', 'origin', 'main')
+    sent = told.git('model', 'push', 'origin', 'main')
+    assert sent.startswith('Sent 3 tensors to ')
+    setting = f'remote.origin.modelStore={store}'
+    clone = told.clone(tmp_path / 'clone', '-c', setting, url=f'{tmp_path}/bare.git')
+    assert clone.sha256(M) == told.sha256(M)
+
+
 def test_a_clone_lives_on_when_its_source_is_gone(told: Repo, tmp_path: Path) -> None:
     clone = told.clone(tmp_path / 'clone')
     told.path.rename(tmp_path / 'gone')

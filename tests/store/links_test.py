@@ -158,6 +158,40 @@ def test_another_file_system_is_not_linked_to(
     assert linked(source, target, *oids) == [False]
 
 
+@pytest.mark.parametrize(('mode', 'shared', 'is_linked'), [
+    (0o444, 0o755, True), (0o440, 0o755, False), (0o444, 0o2775, True),
+    (0o440, 0o2770, False), (0o400, 0o2770, False),
+])
+def test_who_may_read_new_objects_may_read_linked_ones(
+    source: Store, target: Store, mode: int, shared: int, is_linked: bool,
+) -> None:
+    """core.sharedRepository there, or a group of our own that others are not in."""
+    (oid,) = chain(source, 1)
+    source.path(oid).chmod(mode)
+    shared_objects = target.root.parent / 'objects'
+    shared_objects.mkdir()
+    shared_objects.chmod(shared)
+    assert linked(source, target, oid) == [is_linked]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='files of other groups are made by root')
+@pytest.mark.parametrize(('group', 'is_linked'), [(1234, True), (0, False)])
+def test_those_of_the_group_that_shares_it_can_read_it(
+    source: Store, target: Store, group: int, is_linked: bool,
+) -> None:
+    before = os.umask(0o027)
+    try:
+        (oid,) = chain(source, 1)
+        os.chown(source.path(oid), 0, group)
+        folder = target.path(oid).parent
+        folder.mkdir(parents=True)
+        os.chown(folder, 0, 1234)
+        folder.chmod(0o2750)
+        assert linked(source, target, oid) == [is_linked]
+    finally:
+        os.umask(before)
+
+
 def test_a_disk_that_is_full_is_told(
     source: Store, target: Store, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -173,8 +207,7 @@ def test_a_disk_that_is_full_is_told(
 
 def test_a_glance_says_what_the_header_does(source: Store) -> None:
     one, two = chain(source, 2)
-    sizes = [source.path(oid).stat().st_size for oid in (one, two)]
-    assert glance(source.path(one), one) == Glance(sizes[0], None)
-    assert glance(source.path(two), two) == Glance(sizes[1], one)
+    assert glance(source.path(one), one) == Glance(source.path(one).stat(), None)
+    assert glance(source.path(two), two) == Glance(source.path(two).stat(), one)
     assert glance(source.path(two), one) is None
     assert glance(source.path(of_bytes(b'nowhere')), one) is None

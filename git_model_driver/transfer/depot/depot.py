@@ -28,6 +28,7 @@ from git_model_driver.transfer.seals import Seal
 from git_model_driver.transfer.seals import said_of
 
 _TOLD = 8               # commits whose tensors are not asked for
+_ASKED_FOR = 1_000      # fewer are looked for sooner than these are read
 # What had arrived and has no name where a process is ended; files that are open.
 _GROUP_BYTES, _GROUP_COUNT = 256 << 20, 200
 
@@ -74,7 +75,7 @@ class Depot:
         pushed = self._pushed.commits()
         found = needed(revisions, without=pushed)
         # A manifest names what did not change, too.
-        if found and pushed and not self._place.is_near:
+        if pushed and len(found) >= (_ASKED_FOR if self._place.is_near else 1):
             for oid in needed(['--no-walk', '--ignore-missing', *pushed[-_TOLD:]]):
                 found.pop(oid, None)
         self._asked = tuple(revisions), frozenset(found)

@@ -13,6 +13,8 @@ from git_model_driver.store.disk import flush
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import give_name
 from git_model_driver.store.disk import write_all
+from git_model_driver.store.places import mode_of_new
+from git_model_driver.store.places import readable_as_new
 from git_model_driver.store.places import remove_abandoned
 
 _TMP = 'tmp'
@@ -27,6 +29,7 @@ class Folder:
         self._root = root
         self._swept = False
         self._linked: set[str] = set()
+        self._mode = mode_of_new()
 
     @property
     def label(self) -> str:
@@ -59,7 +62,10 @@ class Folder:
         parent = f'{self._root}/{folder}'
         try:
             if parent not in self._linked:
+                self.check()
                 os.makedirs(parent, exist_ok=True)
+            if not readable_as_new(os.stat(path), self._mode, parent):
+                return False
             os.link(path, f'{parent}/{name}')
         except FileExistsError:
             return True
