@@ -6,15 +6,19 @@ import re
 import subprocess
 from typing import IO
 
+from git_model_driver.core.errors import GitError
+
 # Anything else is "<name> missing" or "<name> ambiguous".
 _FOUND = re.compile(rb'[0-9a-f]{40,64} (blob|tree|commit|tag) ([0-9]+)\n')
-
-
 _SKIPPED = 1 << 20      # bytes; to start git again costs as much as to read these
 
 
 class CatFile:
-    """Started when first asked, so that a command that needs none pays nothing."""
+    """Started when first asked, so that a command that needs none pays nothing.
+
+    Raises GitError where git dies of what it reads: that is another thing than a blob
+    that is not there.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,26 +49,22 @@ class CatFile:
         kind, size, out = self._asked(name)
         if size is None:
             return None
-        data = out.read(size + 1)[:-1]
+        data = _all(out, size + 1, name)[:-1]
         return data if kind == b'blob' else None
 
     def beginning_with(self, start: bytes, name: str, largest: int) -> bytes | None:
-        """The blob of that name, if it begins so and is no larger; the rest of another
-        one is not waited for.
+        """The blob of that name, if it begins so and is no larger. What is larger is
+        not waited for; all else is read to its end, where git finds what is damaged.
         """
         kind, size, out = self._asked(name)
         if size is None:
             return None
-        wanted = kind == b'blob' and len(start) <= size <= largest
-        data = out.read(len(start)) if wanted else b''
-        left = size + 1 - len(data)
-        if wanted and data == start:
-            return data + out.read(left)[:-1]
-        if left > _SKIPPED:
+        if size > max(largest, _SKIPPED):
             self._stop()
-        else:
-            out.read(left)
-        return None
+            return None
+        data = _all(out, size + 1, name)[:-1]
+        is_it = kind == b'blob' and size <= largest and data.startswith(start)
+        return data if is_it else None
 
     def _asked(self, name: str) -> tuple[bytes, int | None, IO[bytes]]:
         """The kind and the size of the object whose bytes come next, if there is one.
@@ -72,7 +72,10 @@ class CatFile:
         out, into = self._pipes()
         into.write(os.fsencode(name) + b'\n')
         into.flush()
-        head = _FOUND.fullmatch(out.readline())
+        line = out.readline()
+        if not line:
+            raise _unreadable(name)
+        head = _FOUND.fullmatch(line)
         return (head[1], int(head[2]), out) if head else (b'', None, out)
 
     def _stop(self) -> None:
@@ -92,6 +95,20 @@ class CatFile:
             ('git', 'cat-file', 'blob', name), capture_output=True, check=False,
         )
         return done.stdout if done.returncode == 0 else None
+
+
+def _all(out: IO[bytes], nbytes: int, name: str) -> bytes:
+    data = out.read(nbytes)
+    if len(data) != nbytes:
+        raise _unreadable(name)
+    return data
+
+
+def _unreadable(name: str) -> GitError:
+    return GitError(
+        f"git cannot read '{name}'",
+        'see what is damaged with "git fsck"; another clone has it: git fetch <clone>',
+    )
 
 
 def _started(option: str) -> subprocess.Popen[bytes]:

@@ -22,8 +22,9 @@ _FLUSH_ALL_FROM = 32
 class StoreErrors:
     """Turns the operating system's refusals into StoreError."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, left: str = 'nothing was changed') -> None:
         self.root = root
+        self._left = left
 
     def __enter__(self) -> None:
         return None
@@ -33,7 +34,7 @@ class StoreErrors:
             raise StoreError(
                 f"cannot write to the store '{self.root}': {error.strerror}",
                 'see to the space and permissions there ("df -h", "ls -ld"), then '
-                'run the command again: nothing was changed',
+                f'run the command again: {self._left}',
             ) from error
 
 

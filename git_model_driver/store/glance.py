@@ -34,3 +34,12 @@ def glance(path: str | os.PathLike[str], oid: Oid) -> Glance | None:
         return None
     finally:
         os.close(fd)
+
+
+def is_same(path: str | os.PathLike[str], status: os.stat_result) -> bool:
+    """Whether it is the file that had that status, however its times have changed."""
+    try:
+        now = os.stat(path)
+    except OSError:
+        return False
+    return (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)

@@ -10,13 +10,16 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
 from git_model_driver.store import freshness
-from git_model_driver.store.chains import can_carry
+from git_model_driver.store.chains import DEEPEST as LONGEST
+from git_model_driver.store.chains import chain_of
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import flush
 from git_model_driver.store.glance import glance
+from git_model_driver.store.glance import is_same
 from git_model_driver.store.objectfile import DEEPEST
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
@@ -32,7 +35,7 @@ class Links:
     def __init__(self, source: Store, target: Store, wanted: Collection[Oid]) -> None:
         self._source = source
         self._target = target
-        self._wanted = wanted
+        self._wanted = frozenset(wanted)
         self._places = Places(target.root)
         self._objects = os.path.join(target.root, 'objects')
         self._made: set[Oid] = set()
@@ -43,7 +46,7 @@ class Links:
 
     def __exit__(self, *exc: object) -> None:
         if self._folders:
-            with StoreErrors(self._target.root):
+            with self._errors():
                 folders = [self._objects, *self._folders.values()]
                 flush(self._target.root, [self._target.root, *map(Path, folders)])
 
@@ -67,11 +70,22 @@ class Links:
     def _has(self, base: Oid | None, depth: int) -> bool:
         if base is None or (base in self._wanted and self.add(base, depth)):
             return True
-        return can_carry(base, self._target.open_here)
+        return self._is_there(base)
+
+    def _is_there(self, base: Oid) -> bool:
+        """With all that it is based on; and nobody prunes that from now on."""
+        try:
+            with self._target.open_here(base) as file:
+                chain = chain_of(file)
+        except (StoreError, OSError):
+            return False
+        return len(chain) <= LONGEST and all(map(self._target.wants, chain))
 
     def _link(self, path: str, status: os.stat_result, digits: str) -> bool:
-        with StoreErrors(self._target.root):
+        with self._errors():
             folder = self._folder(digits[:2])
+        if not is_same(path, status):       # git model gc has encoded it anew
+            return False
         if not readable_as_new(status, self._places.file_mode, folder):
             return False
         try:
@@ -81,6 +95,9 @@ class Links:
         except OSError:             # not on this file system; or a copy will tell
             return False
         return True
+
+    def _errors(self) -> StoreErrors:
+        return StoreErrors(self._target.root, 'what is there is not sent again')
 
     def _folder(self, name: str) -> str:
         if name not in self._folders:

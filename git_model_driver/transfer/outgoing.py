@@ -1,6 +1,7 @@
 """Objects made ready for another place: as they are there, or decoded."""
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from collections.abc import Generator
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from git_model_driver.core.errors import Changed
 from git_model_driver.core.oid import Oid
 from git_model_driver.store.glance import glance
 from git_model_driver.store.objectfile import ObjectFile
@@ -21,13 +23,18 @@ class Outgoing(NamedTuple):
     path: Path
     nbytes: int
     base: Oid | None
-    is_sealed: bool = False     # and so known to be whole
+    sealed: os.stat_result | None = None    # of a file that is known to be whole
 
     def pieces(self) -> Generator[memoryview, None, None]:
         """What the file has, in one buffer that is used again. Raises CorruptObject
-        before the end of what is damaged: nobody else gets all of that.
+        before the end of what is damaged: nobody else gets all of that; Changed.
         """
         with ObjectFile(self.path, self.oid) as file:
+            if (file.stored, file.header.base) != (self.nbytes, self.base):
+                raise Changed(
+                    f'the object {self.oid} was encoded anew while it was being sent',
+                    'run the command again when "git model gc" has ended',
+                )
             yield from file.pieces()
 
 
@@ -36,7 +43,7 @@ def as_it_is(oid: Oid, path: str, store: Store) -> Outgoing:
     own = store.path(oid)
     seen = glance(own, oid)
     if seen is not None:
-        return Outgoing(oid, own, seen.status.st_size, seen.base, True)
+        return Outgoing(oid, own, seen.status.st_size, seen.base, seen.status)
     source_of(oid, path, store)
     with store.open(oid) as file:
         return Outgoing(oid, file.path, file.stored, file.header.base)
@@ -48,7 +55,8 @@ def decoded(each: Outgoing, store: Store, scratch: Path) -> Outgoing:
     with store.open(each.oid) as file, other.batch() as batch:
         batch.put_decoded(file)
     path = other.path(each.oid)
-    return Outgoing(each.oid, path, path.stat().st_size, None, True)
+    status = path.stat()
+    return Outgoing(each.oid, path, status.st_size, None, status)
 
 
 def all_of(

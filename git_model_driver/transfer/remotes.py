@@ -29,9 +29,20 @@ from git_model_driver.git.repository import Repository
 from git_model_driver.transfer.remotestore import RemoteStore
 
 GIT, LFS, DIRECTORY, NONE = 'git', 'lfs', 'directory', 'none'
-_URL, _STORE, _KEY, _MIRROR = 'url', 'modelstore', 'modelkey', 'mirror'
-_SETTINGS = r'^remote\..*\.((push)?url|model(store|key)|mirror)$'
+_URLS = ('url', 'pushurl')
+_STORE, _KEY, _MIRROR = 'modelstore', 'modelkey', 'mirror'
+_REMOTES = r'^remote\.'
+_IN_REPOSITORY = ('local', 'worktree')
 _SEALED = (GIT,)            # and what is kept at an address
+
+
+class Setting(NamedTuple):
+    """``key`` is its last word, in lower case."""
+
+    scope: str
+    remote: str
+    key: str
+    value: str
 
 
 class Address(NamedTuple):
@@ -66,13 +77,13 @@ class Remotes:
         self._repository = repository
 
     @cached_property
-    def _settings(self) -> list[tuple[str, str, str]]:
-        """Remote, last word of the key (in lower case) and value."""
-        listed = run.attempt('config', '-z', '--get-regexp', _SETTINGS).out
-        return list(map(_setting, listed.split(b'\0')[:-1]))
+    def _settings(self) -> list[Setting]:
+        said = run.attempt('config', '-z', '--show-scope', '--get-regexp', _REMOTES).out
+        words = said.split(b'\0')[:-1]
+        return list(map(_setting, words[::2], words[1::2]))
 
     def _of(self, name: str) -> dict[str, str]:
-        return {key: value for remote, key, value in self._settings if remote == name}
+        return {each.key: each.value for each in self._settings if each.remote == name}
 
     @property
     def _base(self) -> Path:
@@ -94,11 +105,13 @@ class Remotes:
         """The remote that an address is of, if it is one's: what is set for that holds,
         or what it has encrypted would be sent as it is.
         """
-        if _URL in self._of(name):
+        # As "git remote get-url" knows a remote, without asking it.
+        known = {s.remote for s in self._settings if s.scope in _IN_REPOSITORY}
+        if name in known:
             return name
         of = (
-            remote for remote, key, value in self._settings
-            if value == name and key.endswith(_URL)
+            each.remote for each in self._settings
+            if each.value == name and each.key in _URLS
         )
         return next(of, name)
 
@@ -163,10 +176,10 @@ class Remotes:
                 yield store
 
 
-def _setting(record: bytes) -> tuple[str, str, str]:
+def _setting(scope: bytes, record: bytes) -> Setting:
     key, _, value = os.fsdecode(record).partition('\n')
     remote, _, last = key.removeprefix('remote.').rpartition('.')
-    return remote, last, value
+    return Setting(scope.decode(), remote, last, value)
 
 
 def is_address(value: str) -> bool:

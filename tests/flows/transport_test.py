@@ -249,6 +249,26 @@ def test_what_is_damaged_here_is_not_published(
         assert clone.sha256(M) == repo.sha256(M)
 
 
+@pytest.mark.parametrize(('scope', 'own', 'sent'), [
+    ('--local', True, 0), ('--global', True, 3), ('--local', False, 3),
+])
+def test_an_address_has_settings_of_its_own_or_of_the_remote_it_is_of(
+    told: Repo, tmp_path: Path, scope: str, own: bool, sent: int,
+) -> None:
+    """As "git remote get-url" knows remotes: those of the repository itself."""
+    (tmp_path / 'share').mkdir()
+    url = str(tmp_path / 'bare.git')
+    told.git('init', '-q', '--bare', '-b', 'main', url)
+    told.git('remote', 'add', 'origin', url)
+    told.git('config', 'remote.origin.modelStore', str(tmp_path / 'share'))
+    if own:
+        told.git('config', scope, f'remote.{url}.modelStore', 'none')
+    told.git('push', '-q', url, 'main')
+    assert len(list((tmp_path / 'share').glob('objects/??/*'))) == sent
+    if own:
+        told.git('config', scope, '--remove-section', f'remote.{url}')
+
+
 @pytest.mark.parametrize('kind', ['git', 'directory', '{share}'])
 def test_a_file_may_be_called_as_a_branch(
     told: Repo, tmp_path: Path, kind: str,

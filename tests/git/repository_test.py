@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -183,7 +184,34 @@ def test_that_there_are_no_refs_is_only_said_where_files_tell(git: Git) -> None:
     assert not none()
 
 
-def test_of_a_blob_that_begins_otherwise_nothing_is_waited_for(git: Git) -> None:
+@pytest.mark.parametrize('nbytes', [100, 3 << 20])
+@pytest.mark.parametrize('is_last', [True, False])
+def test_a_blob_that_cannot_be_read_is_no_other_kind_of_blob(
+    git: Git, nbytes: int, is_last: bool,
+) -> None:
+    git.write('damaged', b'begins so' + os.urandom(nbytes))
+    git.write('good', 'begins so')
+    git.git('add', '.')
+    oid = git.git('rev-parse', ':damaged').strip()
+    path = git.path / '.git/objects' / oid[:2] / oid[2:]
+    data = bytearray(path.read_bytes())
+    data[20:] = bytes(len(data) - 20)
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+    def read(ask: Callable[[CatFile, str], bytes | None]) -> None:
+        with CatFile() as blobs:
+            ask(blobs, oid)
+            if not is_last:
+                ask(blobs, ':good')
+
+    with pytest.raises(GitError, match='git cannot read '):
+        read(lambda blobs, name: blobs.blob(name))
+    with pytest.raises(GitError, match='git cannot read '):
+        read(lambda blobs, name: blobs.beginning_with(b'begins so', name, 1 << 30))
+
+
+def test_a_blob_that_begins_otherwise_or_is_larger_is_none(git: Git) -> None:
     git.write('large', bytes(3 << 20) + b'text')
     git.write('small', 'begins so\nand goes on\n')
     git.write('shorter', 'begins')
@@ -196,6 +224,8 @@ def test_of_a_blob_that_begins_otherwise_nothing_is_waited_for(git: Git) -> None
             assert blobs.beginning_with(b'', 'HEAD:small', 22) == git.read('small')
             assert blobs.beginning_with(start, ':small', 21) is None
             assert blobs.beginning_with(start, ':large', 1 << 30) is None
+            assert blobs.beginning_with(b'', ':large', 1 << 20) is None
+            assert blobs.beginning_with(b'', ':large', 1 << 30) == git.read('large')
             assert blobs.beginning_with(start, ':shorter', 99) is None
             assert blobs.beginning_with(start, 'HEAD', 99) is None
             assert blobs.beginning_with(start, 'HEAD:nothing', 99) is None

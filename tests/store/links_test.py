@@ -104,6 +104,22 @@ def test_what_it_is_based_on_may_be_there(source: Store, target: Store) -> None:
     assert target.read(oids[2]) == TEXT + bytes(2)
 
 
+def test_what_it_is_based_on_there_is_wanted_from_now_on(
+    source: Store, target: Store,
+) -> None:
+    oids = chain(source, 3)
+    assert linked(source, target, *oids[:2]) == [True, True]
+    before = time.time() - 3 * 7 * 24 * 3600
+    for oid in oids[:2]:        # files of their own, as of a store that was copied
+        path = target.path(oid)
+        path.rename(path.with_suffix('.old'))
+        path.write_bytes(path.with_suffix('.old').read_bytes())
+        path.with_suffix('.old').unlink()
+        os.utime(path, (before, before))
+    assert linked(source, target, oids[2]) == [True]
+    assert all(time.time() - target.path(oid).stat().st_mtime < 60 for oid in oids)
+
+
 def test_what_is_based_on_what_was_written_to_is_not_linked(
     source: Store, target: Store,
 ) -> None:

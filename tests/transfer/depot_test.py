@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
@@ -78,7 +79,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == 'memory':
         return addresses.place(f'memory://{uuid.uuid4()}/team')
     (tmp_path / 'share').mkdir()
-    return addresses.place(str(tmp_path / 'share'))
+    return addresses.place(str(tmp_path / 'share'), tmp_path)
 
 
 def test_files_are_kept_whole(place: Place) -> None:
@@ -140,7 +141,7 @@ def test_what_is_sealed_is_linked_where_it_lies_as_it_is(
     tmp_path: Path, seal: Seal,
 ) -> None:
     (tmp_path / 'share').mkdir()
-    shelves = Shelves(Folder(tmp_path / 'share'), seal)
+    shelves = Shelves(Folder(tmp_path / 'share', tmp_path), seal)
     ours = chain(tmp_path / 'a', 1, 2, 3)
     os.utime(ours.path(oids(2)[0]), ns=(0, 1))      # somebody has touched it
     send(ours, oids(1, 2, 3), shelves, tmp_path)
@@ -150,6 +151,45 @@ def test_what_is_sealed_is_linked_where_it_lies_as_it_is(
     ]
     assert linked == ([False] * 3 if seal.id else [True, False, True])
     assert take(Store(tmp_path / 'b'), oids(3), shelves) == {}
+
+
+def test_what_cannot_be_there_is_not_said_to_be_linked(tmp_path: Path) -> None:
+    """A folder that is a link to a disk that is not mounted."""
+    (tmp_path / 'share/objects').mkdir(parents=True)
+    ours, (oid,) = chain(tmp_path / 'a', 1), oids(1)
+    place = Folder(tmp_path / 'share', tmp_path)
+    key = Shelves(place, Plain()).key(oid)
+    (tmp_path / 'share' / key).parent.symlink_to(tmp_path / 'not mounted')
+    assert not place.link(key, ours.path(oid))
+    with pytest.raises(GitModelError, match='cannot write'):
+        send(ours, [oid], Shelves(place, Plain()), tmp_path)
+
+
+def test_nothing_is_linked_to_a_share_that_is_mounted(tmp_path: Path) -> None:
+    (tmp_path / 'share').mkdir()
+    ours, (oid,) = chain(tmp_path / 'a', 1), oids(1)
+    place = Folder(tmp_path / 'share', Path('/proc'))
+    assert not place.is_near
+    send(ours, [oid], Shelves(place, Plain()), tmp_path)
+    sent = tmp_path / 'share' / Shelves(place, Plain()).key(oid)
+    assert sent.read_bytes() == ours.path(oid).read_bytes()
+    assert not sent.samefile(ours.path(oid))
+
+
+def test_what_is_encoded_anew_meanwhile_is_not_sent_as_what_it_was(
+    place: Place, tmp_path: Path,
+) -> None:
+    one, two = oids(1, 2)
+    plain = Store(tmp_path / 'plain')
+    with plain.batch() as batch:
+        batch.put(Item(BytesSpan(near(2)), Form(4, FLOAT)))
+    levels = sending.ready({two: 'm'}, plain, Shelves(place, Plain()), tmp_path / 's')
+    other = chain(tmp_path / 'chain', 1, 2)
+    os.replace(other.path(two), plain.path(two))
+    with pytest.raises(Changed, match='was encoded anew'):
+        sending.send(levels, Shelves(place, Plain()))
+    assert not Shelves(place, Plain()).has(two)
+    assert one not in plain
 
 
 @both

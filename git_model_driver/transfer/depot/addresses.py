@@ -13,13 +13,15 @@ _FILE = ('file://', 'local://')
 _USER = re.compile(r'^([a-z][a-z0-9+.-]*://)[^/@]*@', re.IGNORECASE)
 
 
-def place(value: str) -> Place:
-    """Nothing is asked or loaded before it is used."""
+def place(value: str, beside: Path | None = None) -> Place:
+    """Nothing is asked or loaded before it is used. What is sent comes from ``beside``.
+    """
     for scheme in _FILE:
         if value.startswith(scheme):
-            return Folder(Path(os.path.abspath(unquote(value.removeprefix(scheme)))))
+            path = os.path.abspath(unquote(value.removeprefix(scheme)))
+            return Folder(Path(path), beside)
     if '://' not in value:
-        return Folder(Path(value))
+        return Folder(Path(value), beside)
     from git_model_driver.transfer.depot.storage import Storage
 
     return Storage(value, redacted(value))

@@ -46,7 +46,7 @@ class Depot:
         self._address = address
         self._root = repository.store_root
         self._find_seal = seal
-        self._place = addresses.place(address)
+        self._place = addresses.place(address, self._root)
         self._asked: tuple[tuple[str, ...], frozenset[Oid]] | None = None
         self._key_checked = False
 

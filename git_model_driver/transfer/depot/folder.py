@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
@@ -21,12 +22,14 @@ _TMP = 'tmp'
 
 
 class Folder:
-    """The directory itself must be there: a share that is not mounted has none."""
+    """The directory itself must be there: a share that is not mounted has none.
 
-    is_near = True
+    ``beside`` is a directory of the file system that what is sent comes from.
+    """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, beside: Path | None = None) -> None:
         self._root = root
+        self._beside = beside
         self._swept = False
         self._linked: set[str] = set()
         self._mode = mode_of_new()
@@ -34,6 +37,15 @@ class Folder:
     @property
     def label(self) -> str:
         return str(self._root)
+
+    @cached_property
+    def is_near(self) -> bool:
+        """A share that is mounted is not: it may be anywhere."""
+        try:
+            here = self._beside and self._beside.stat().st_dev
+            return here == self._root.stat().st_dev
+        except OSError:
+            return False
 
     def size(self, key: str) -> int | None:
         with self._errors('read'):
@@ -64,20 +76,18 @@ class Folder:
             if parent not in self._linked:
                 self.check()
                 os.makedirs(parent, exist_ok=True)
+                self._linked.add(parent)
             if not readable_as_new(os.stat(path), self._mode, parent):
                 return False
-            os.link(path, f'{parent}/{name}')
-        except FileExistsError:
-            return True
-        except OSError:     # of another file system; what else, a copy will tell
+        except OSError:
             return False
-        self._linked.add(parent)
-        return True
+        return _linked(path, f'{parent}/{name}')
 
     def settle(self) -> None:
         if self._linked:
             with self._errors('write'):
-                flush(self._root, [self._root, *map(Path, self._linked)])
+                above = {os.path.dirname(folder) for folder in self._linked}
+                flush(self._root, [self._root, *map(Path, above | self._linked)])
         self._linked.clear()
 
     def put(self, key: str, nbytes: int, pieces: Iterable[Buffer]) -> None:
@@ -133,3 +143,13 @@ class Folder:
                 'see to the space and permissions there ("df -h", "ls -ld"), then run '
                 'the command again: what is there already is not sent again',
             ) from e
+
+
+def _linked(path: Path, final: str) -> bool:
+    try:
+        os.link(path, final)
+    except FileExistsError:     # somebody else was first
+        return True
+    except OSError:             # no links here; what else, a copy will tell
+        return False
+    return True

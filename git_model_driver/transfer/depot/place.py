@@ -21,7 +21,7 @@ class Place(Protocol):
 
     @property
     def is_near(self) -> bool:
-        """Whether a question costs next to nothing."""
+        """Whether files can be linked there, and a question costs next to nothing."""
 
     def check(self) -> None:
         """Asked where nothing is found. Raises GitModelError if there is no place."""
@@ -36,7 +36,7 @@ class Place(Protocol):
         """Some bytes of a file that is there, fewer at its end."""
 
     def link(self, key: str, path: Path) -> bool:
-        """Give a file of this machine that name, too; False where it must be put."""
+        """Give a file of ours that name, too; False where it must be put."""
 
     def settle(self) -> None:
         """What was linked is on disk."""

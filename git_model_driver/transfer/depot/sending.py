@@ -12,6 +12,7 @@ from pathlib import Path
 from git_model_driver.core.oid import Oid
 from git_model_driver.git.progress import Progress
 from git_model_driver.store.chains import DEEPEST
+from git_model_driver.store.glance import is_same
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.shelves import Shelves
@@ -87,7 +88,9 @@ def send(levels: Sequence[Collection[Outgoing]], shelves: Shelves) -> None:
 
 def _linked(each: Outgoing, shelves: Shelves, progress: Progress) -> bool:
     """Whether it lies there without a copy: where it need not be read, either."""
-    if shelves.seal.id or not each.is_sealed:
+    if shelves.seal.id or not shelves.place.is_near or each.sealed is None:
+        return False
+    if not is_same(each.path, each.sealed):     # git model gc has encoded it anew
         return False
     if not shelves.place.link(shelves.key(each.oid), each.path):
         return False
