@@ -214,15 +214,21 @@ def test_a_fetch_leaves_the_worktree_and_can_be_looked_at(
     assert bob.load() == SECOND
 
 
-@pytest.mark.parametrize('kind', ['git', 'directory', '{share}', 'memory://damaged'])
-def test_what_is_damaged_here_is_not_published(
-    repo: Repo, tmp_path: Path, kind: str,
-) -> None:
+def add_origin(repo: Repo, tmp_path: Path, kind: str) -> str:
+    """An empty one, whose modelStore is returned."""
     (tmp_path / 'share').mkdir()
     repo.git('init', '-q', '--bare', '-b', 'main', '../bare.git')
     repo.git('remote', 'add', 'origin', '../bare.git')
     store = kind.format(share=tmp_path / 'share')
     repo.git('config', 'remote.origin.modelStore', store)
+    return store
+
+
+@pytest.mark.parametrize('kind', ['git', 'directory', '{share}', 'memory://damaged'])
+def test_what_is_damaged_here_is_not_published(
+    repo: Repo, tmp_path: Path, kind: str,
+) -> None:
+    store = add_origin(repo, tmp_path, kind)
     repo.save(M, a=list(range(500)))
     oid = expected.oid(list(range(500)))
     repo.commit('first')
@@ -273,11 +279,7 @@ def test_an_address_has_settings_of_its_own_or_of_the_remote_it_is_of(
 def test_a_file_may_be_called_as_a_branch(
     told: Repo, tmp_path: Path, kind: str,
 ) -> None:
-    (tmp_path / 'share').mkdir()
-    told.git('init', '-q', '--bare', '-b', 'main', '../bare.git')
-    told.git('remote', 'add', 'origin', '../bare.git')
-    store = kind.format(share=tmp_path / 'share')
-    told.git('config', 'remote.origin.modelStore', store)
+    store = add_origin(told, tmp_path, kind)
     told.write('main', 'a file\n')
     told.commit('a file called main')
     told.git('push', '-q', '--no-verify', 'origin', 'main')
