@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,15 @@ from tests.testing import gits
 from tests.testing import repository
 from tests.testing.repository import Repo
 from tests.testing.repository import pinned_environment
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What a shell has a job in the background ignore, programs of ours must get."""
+    for each, handler in (
+        (signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(each) == signal.SIG_IGN:
+            signal.signal(each, handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
