@@ -27,12 +27,15 @@ from git_model_driver.git import repository as repositories
 from git_model_driver.git import run
 from git_model_driver.git.repository import Repository
 from git_model_driver.transfer.remotestore import RemoteStore
+from git_model_driver.transfer.seals import Plain
+from git_model_driver.transfer.seals import Seal
 
 GIT, LFS, DIRECTORY, NONE = 'git', 'lfs', 'directory', 'none'
 _URLS = ('url', 'pushurl')
 _STORE, _KEY, _MIRROR = 'modelstore', 'modelkey', 'mirror'
 _REMOTES = r'^remote\.'
 _IN_REPOSITORY = ('local', 'worktree')
+FindSeal = Callable[[], Seal]
 _SEALED = (GIT,)            # and what is kept at an address
 
 
@@ -78,8 +81,10 @@ class Remotes:
 
     @cached_property
     def _settings(self) -> list[Setting]:
-        said = run.attempt('config', '-z', '--show-scope', '--get-regexp', _REMOTES).out
-        words = said.split(b'\0')[:-1]
+        found = run.attempt('config', '-z', '--show-scope', '--get-regexp', _REMOTES)
+        if found.code > 1:      # 1 is that there are none
+            run.check(found, 'config')
+        words = found.out.split(b'\0')[:-1]
         return list(map(_setting, words[::2], words[1::2]))
 
     def _of(self, name: str) -> dict[str, str]:
@@ -127,9 +132,17 @@ class Remotes:
     def _made(self, where: Address, kind: str) -> RemoteStore | None:
         if kind == NONE:
             return None
+        seal = partial(self._seal, where.name)
         if is_address(kind):
-            return _depot(where, kind, self._repository)
-        return _KINDS[kind](where, self._repository)
+            return _depot(where, kind, self._repository, seal)
+        return _KINDS[kind](where, self._repository, seal)
+
+    def _seal(self, name: str) -> Seal:
+        if _KEY not in self._of(name):
+            return Plain()
+        from git_model_driver.transfer import keys
+
+        return keys.seal_of(name)
 
     def _kind(self, where: Address) -> str:
         """Raises GitModelError for one that there is not, or that cannot be encrypted
@@ -209,27 +222,27 @@ def _refuse_key(where: Address, kind: str) -> None:
 # Each of these imports what no other kind needs: a push waits for it.
 
 
-def _git(where: Address, repository: Repository) -> RemoteStore:
-    from git_model_driver.transfer import keys
+def _git(where: Address, repository: Repository, seal: FindSeal) -> RemoteStore:
     from git_model_driver.transfer.gitrefs.remote import GitRemote
 
-    return GitRemote(where.name, repository, partial(keys.seal_of, where.name))
+    return GitRemote(where.name, repository, seal)
 
 
-def _depot(where: Address, url: str, repository: Repository) -> RemoteStore:
-    from git_model_driver.transfer import keys
+def _depot(
+    where: Address, url: str, repository: Repository, seal: FindSeal,
+) -> RemoteStore:
     from git_model_driver.transfer.depot.depot import Depot
 
-    return Depot(where.name, url, repository, partial(keys.seal_of, where.name))
+    return Depot(where.name, url, repository, seal)
 
 
-def _lfs(where: Address, repository: Repository) -> RemoteStore:
+def _lfs(where: Address, repository: Repository, seal: FindSeal) -> RemoteStore:
     from git_model_driver.transfer.lfs.remote import LfsRemote
 
     return LfsRemote(where.name, where.url, where.base, repository)
 
 
-def _directory(where: Address, repository: Repository) -> RemoteStore:
+def _directory(where: Address, repository: Repository, seal: FindSeal) -> RemoteStore:
     if where.directory is None:
         raise GitModelError(
             f"'{where.url}' is no repository in a directory of this machine",
@@ -241,5 +254,5 @@ def _directory(where: Address, repository: Repository) -> RemoteStore:
     return DirectoryRemote(where.directory)
 
 
-_Maker = Callable[[Address, Repository], RemoteStore]
+_Maker = Callable[[Address, Repository, FindSeal], RemoteStore]
 _KINDS: dict[str, _Maker] = {GIT: _git, LFS: _lfs, DIRECTORY: _directory}

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from git_model_driver.core.errors import GitModelError
-from git_model_driver.git import options
 
 _DEFAULT = 8        # as lfs.concurrentTransfers
 _MOST = 256
@@ -16,6 +15,8 @@ T = TypeVar('T')
 
 def count() -> int:
     """``model.concurrentTransfers``."""
+    from git_model_driver.git import options  # 2 ms; what is linked needs none
+
     said = options.get('concurrentTransfers')
     if said is None:
         return _DEFAULT

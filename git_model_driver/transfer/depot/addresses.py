@@ -10,7 +10,7 @@ from git_model_driver.transfer.depot.folder import Folder
 from git_model_driver.transfer.depot.place import Place
 
 _FILE = ('file://', 'local://')
-_USER = re.compile(r'^([a-z][a-z0-9+.-]*://)[^/@]*@', re.IGNORECASE)
+_USER = r'(?i)^([a-z][a-z0-9+.-]*://)[^/@]*@'
 
 
 def place(value: str, beside: Path | None = None) -> Place:
@@ -29,4 +29,4 @@ def place(value: str, beside: Path | None = None) -> Place:
 
 def redacted(url: str) -> str:
     """Without a user, a password, or what follows a "?"."""
-    return _USER.sub(r'\1', url.partition('?')[0])
+    return re.sub(_USER, r'\1', url.partition('?')[0])

@@ -33,8 +33,7 @@ def ready(
     found = [as_it_is(oid, path, store) for oid, path in objects.items()]
     bases = {each.oid: each.base for each in found}
     elsewhere = sorted({b for b in bases.values() if b is not None} - bases.keys())
-    if elsewhere:
-        workers.each(shelves.depth, elsewhere)      # it remembers
+    shelves.look_at(elsewhere)
     depths = _Depths(bases, shelves.depth)
     levels: dict[int, list[Outgoing]] = {}
     for each in found:

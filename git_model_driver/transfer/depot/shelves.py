@@ -81,6 +81,11 @@ class Shelves:
         else:
             workers.each(ask, keys)
 
+    def look_at(self, oids: Collection[Oid]) -> None:
+        """Their depths are remembered."""
+        if not self.place.is_near and oids:
+            workers.each(self.depth, oids)
+
     def depth(self, oid: Oid) -> int | None:
         """How many objects an object is based on; None if any is lacking."""
         depth = 0
