@@ -264,6 +264,16 @@ def told(
     return row
 
 
+def chosen(words: str) -> list[Kind]:
+    """With these words in their labels, and what they are compared with."""
+    wanted = [kind for kind in KINDS if words in kind.label]
+    ways = {kind.over for kind in wanted}
+    return [
+        kind for kind in KINDS
+        if kind in wanted or (kind.name == LFS and kind.over in ways)
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--mb', type=int, default=1000)
@@ -280,9 +290,7 @@ def main() -> None:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         other = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=args.other)))
         rows = []
-        for kind in KINDS:
-            if args.only not in kind.label:
-                continue
+        for kind in chosen(args.only):
             places = (root, other if kind.over == OTHER else root)
             rows.append(told(kind, *places, model, args.times))
             print(kind.label, *(f'{s.cpu:.2f}' for s in rows[-1].samples), flush=True)
