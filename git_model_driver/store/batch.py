@@ -18,7 +18,7 @@ from git_model_driver.core.oid import from_digest
 from git_model_driver.store import freshness
 from git_model_driver.store import memory
 from git_model_driver.store.chains import Open
-from git_model_driver.store.chains import can_carry
+from git_model_driver.store.chains import chain_here
 from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import Form
@@ -191,7 +191,7 @@ class Batch:
 
     def _carries(self, base: Oid) -> bool:
         return base in self._pending or (
-            self._has(base) and can_carry(base, self._open)
+            self._has(base) and bool(chain_here(base, self._open))
         )
 
     def _known(self, oid: Oid) -> bool:

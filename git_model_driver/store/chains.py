@@ -62,13 +62,16 @@ class Chains:
         return height
 
 
-def can_carry(oid: Oid, open_here: Open) -> bool:
-    """Whether all that it is based on is here, so that more can be based on it."""
+def chain_here(oid: Oid, open_here: Open) -> list[Oid]:
+    """The object and all that it is based on, if more can be based on it; none where
+    some of that is not here.
+    """
     try:
         with open_here(oid) as file:
-            return len(chain_of(file)) <= DEEPEST
+            chain = chain_of(file)
     except (StoreError, OSError):
-        return False
+        return []
+    return chain if len(chain) <= DEEPEST else []
 
 
 def chain_of(file: ObjectFile) -> list[Oid]:

@@ -57,6 +57,19 @@ def give_name(path: Path, final: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def link(path: str | Path, final: str) -> bool:
+    """Whether there is a file of that name now; somebody else's stays. False: not on
+    this file system, or what else a copy will tell.
+    """
+    try:
+        os.link(path, final)
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def link_or_copy(path: Path, target: Path, mode: int) -> None:
     try:
         os.link(path, target)

@@ -10,14 +10,13 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from git_model_driver.core.errors import StoreError
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
 from git_model_driver.store import freshness
-from git_model_driver.store.chains import DEEPEST as LONGEST
-from git_model_driver.store.chains import chain_of
+from git_model_driver.store.chains import chain_here
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import flush
+from git_model_driver.store.disk import link
 from git_model_driver.store.glance import glance
 from git_model_driver.store.glance import is_same
 from git_model_driver.store.objectfile import DEEPEST
@@ -74,12 +73,8 @@ class Links:
 
     def _is_there(self, base: Oid) -> bool:
         """With all that it is based on; and nobody prunes that from now on."""
-        try:
-            with self._target.open_here(base) as file:
-                chain = chain_of(file)
-        except (StoreError, OSError):
-            return False
-        return len(chain) <= LONGEST and all(map(self._target.wants, chain))
+        chain = chain_here(base, self._target.open_here)
+        return bool(chain) and all(map(self._target.wants, chain))
 
     def _link(self, path: str, status: os.stat_result, digits: str) -> bool:
         with self._errors():
@@ -88,13 +83,7 @@ class Links:
             return False
         if not readable_as_new(status, self._places.file_mode, folder):
             return False
-        try:
-            os.link(path, f'{folder}/{digits[2:]}')
-        except FileExistsError:     # somebody else was first
-            return True
-        except OSError:             # not on this file system; or a copy will tell
-            return False
-        return True
+        return link(path, f'{folder}/{digits[2:]}')
 
     def _errors(self) -> StoreErrors:
         return StoreErrors(self._target.root, 'what is there is not sent again')

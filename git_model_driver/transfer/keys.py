@@ -13,7 +13,6 @@ from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import run
-from git_model_driver.transfer.seals import Plain
 from git_model_driver.transfer.seals import Seal
 
 _ENVIRONMENT = 'env:'
@@ -26,14 +25,10 @@ def setting(remote: str) -> str:
     return f'remote.{remote}.modelKey'
 
 
-def seal_of(remote: str) -> Seal:
-    """Raises GitModelError where there is to be a key, and it cannot be had."""
-    found = run.attempt('config', '--get', setting(remote))
-    if found.code:
-        return Plain()
+def seal_of(remote: str, value: str) -> Seal:
+    """By what the setting says. Raises GitModelError where the key cannot be had."""
     from git_model_driver.transfer.sealing import Sealed
 
-    value = os.fsdecode(found.out).removesuffix('\n')
     _need_library(remote)
     if value.startswith(_ENVIRONMENT):
         data = _from_environment(value.removeprefix(_ENVIRONMENT), remote)

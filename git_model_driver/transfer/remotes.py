@@ -138,11 +138,12 @@ class Remotes:
         return _KINDS[kind](where, self._repository, seal)
 
     def _seal(self, name: str) -> Seal:
-        if _KEY not in self._of(name):
+        value = self._of(name).get(_KEY)
+        if value is None:
             return Plain()
         from git_model_driver.transfer import keys
 
-        return keys.seal_of(name)
+        return keys.seal_of(name, value)
 
     def _kind(self, where: Address) -> str:
         """Raises GitModelError for one that there is not, or that cannot be encrypted

@@ -115,13 +115,14 @@ class Depot:
         lacking = store.missing(wanted)
         if not lacking:
             return
-        from git_model_driver.transfer.depot.taking import Taking  # 8 ms
+        from git_model_driver.transfer.depot.taking import Damaged  # 8 ms
+        from git_model_driver.transfer.depot.taking import Taking
 
         shelves = self._open()
         sizes = shelves.sizes(lacking)
         if not sizes:
             self._place.check()
-        damaged: dict[Oid, CorruptObject] = {}
+        damaged: Damaged = {}
         with Progress('Receiving tensors', 0) as progress:
             for group in groups(sizes, sizes.__getitem__, _GROUP_BYTES, _GROUP_COUNT):
                 # A base may have come with what was before.

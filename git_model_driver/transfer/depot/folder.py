@@ -13,6 +13,7 @@ from git_model_driver.store.codec.zstd import Buffer
 from git_model_driver.store.disk import flush
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import give_name
+from git_model_driver.store.disk import link
 from git_model_driver.store.disk import write_all
 from git_model_driver.store.places import mode_of_new
 from git_model_driver.store.places import readable_as_new
@@ -26,6 +27,8 @@ class Folder:
 
     ``beside`` is a directory of the file system that what is sent comes from.
     """
+
+    has_lists = False
 
     def __init__(self, root: Path, beside: Path | None = None) -> None:
         self._root = root
@@ -81,7 +84,7 @@ class Folder:
                 return False
         except OSError:
             return False
-        return _linked(path, f'{parent}/{name}')
+        return link(path, f'{parent}/{name}')
 
     def settle(self) -> None:
         if self._linked:
@@ -143,13 +146,3 @@ class Folder:
                 'see to the space and permissions there ("df -h", "ls -ld"), then run '
                 'the command again: what is there already is not sent again',
             ) from e
-
-
-def _linked(path: Path, final: str) -> bool:
-    try:
-        os.link(path, final)
-    except FileExistsError:     # somebody else was first
-        return True
-    except OSError:             # no links here; what else, a copy will tell
-        return False
-    return True

@@ -23,6 +23,10 @@ class Place(Protocol):
     def is_near(self) -> bool:
         """Whether files can be linked there, and a question costs next to nothing."""
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether the sizes of a folder's files are one question."""
+
     def check(self) -> None:
         """Asked where nothing is found. Raises GitModelError if there is no place."""
 

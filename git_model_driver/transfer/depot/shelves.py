@@ -15,9 +15,11 @@ at once, either's is right, for its base was there.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from itertools import accumulate
 from typing import NamedTuple
+from typing import TypeVar
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
@@ -32,6 +34,7 @@ from git_model_driver.transfer.seals import object_
 _KEY = 'sealed/key'
 _KEY_CONTENT = b'git-model: what is in this folder is encrypted\n'
 _LISTED_FROM = 1_000        # objects: 256 lists cost less than a question each
+T = TypeVar('T')
 _HEAD = 72 << 10            # holds a sealed segment: the table of 2 GB
 
 
@@ -62,29 +65,30 @@ class Shelves:
         """Of those that are there, as they lie there."""
         found: dict[str, int] = {}
         keys = {self.key(oid): oid for oid in oids}
-        if len(keys) >= _LISTED_FROM and not self.place.is_near:
-            folders = {key.rpartition('/')[0] for key in keys}
-            workers.each(lambda f: found.update(self.place.sizes(f)), sorted(folders))
-        else:
-            self._ask(keys, found)
-        return {oid: found[key] for key, oid in keys.items() if key in found}
 
-    def _ask(self, keys: Collection[str], found: dict[str, int]) -> None:
         def ask(key: str) -> None:
             size = self.place.size(key)
             if size is not None:
                 found[key] = size
 
-        if self.place.is_near and len(keys) < _LISTED_FROM:
-            for key in keys:
-                ask(key)
+        if len(keys) >= _LISTED_FROM and self.place.has_lists:
+            folders = {key.rpartition('/')[0] for key in keys}
+            workers.each(lambda f: found.update(self.place.sizes(f)), sorted(folders))
         else:
-            workers.each(ask, keys)
+            self._each(ask, keys)
+        return {oid: found[key] for key, oid in keys.items() if key in found}
 
     def look_at(self, oids: Collection[Oid]) -> None:
         """Their depths are remembered."""
-        if not self.place.is_near and oids:
-            workers.each(self.depth, oids)
+        self._each(self.depth, oids)
+
+    def _each(self, ask: Callable[[T], object], items: Collection[T]) -> None:
+        """Several at once, where that is waited for."""
+        if self.place.is_near and len(items) < _LISTED_FROM:
+            for item in items:
+                ask(item)
+        elif items:
+            workers.each(ask, items)
 
     def depth(self, oid: Oid) -> int | None:
         """How many objects an object is based on; None if any is lacking."""

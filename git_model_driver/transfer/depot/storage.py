@@ -49,6 +49,7 @@ class Storage:
     """What ``url`` leads to; ``label`` is what is said of it."""
 
     is_near = False
+    has_lists = True
 
     def __init__(self, url: str, label: str) -> None:
         self._url = url
