@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_model_driver.core.errors import Changed
+from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
 from git_model_driver.store import freshness
@@ -54,13 +55,14 @@ class Item(NamedTuple):
     """Bytes to store, the form of their elements, and what may be their base.
 
     A form of None is guessed. The base is asked for only where the bytes are new.
-    ``matrix`` is their shape, where they are one.
+    ``matrix`` is their shape, where they are one, ``oid`` what they must be.
     """
 
     span: Span
     form: Form | None = BYTES
     base: Callable[[], Oid | None] = _none
     matrix: Matrix | None = None
+    oid: Oid | None = None
 
 
 class Batch:
@@ -98,7 +100,8 @@ class Batch:
         """Store the bytes of an item and return their oid.
 
         They are read once to learn the oid, and once more if they are new and
-        longer than a chunk; Changed is raised where the second reading differs.
+        longer than a chunk; Changed is raised where the second reading differs,
+        CorruptObject where they are others than they must be.
         """
         span = item.span
         digest, sums, data = hashlib.sha256(), [], memoryview(b'')
@@ -106,6 +109,8 @@ class Batch:
             digest.update(data)
             sums.append(checksum(data))
         oid = from_digest(digest.digest())
+        if item.oid not in (None, oid):
+            raise CorruptObject(f'these are not the bytes of {item.oid}', oid=item.oid)
         if not self._known(oid):
             again = [data] if len(sums) == 1 else pieces(span)
             coder = self._encoder(span.length, item.form, item.base(), item)
@@ -181,10 +186,10 @@ class Batch:
         pieces_ = (file.chunk_at(i, CHUNK) for i in range(count))
         return self.put_stream(file.nbytes, pieces_, file.header.form)
 
-    def put_incoming(self, file: Incoming) -> None:
+    def put_incoming(self, file: Incoming, form: Form | None = None) -> None:
         """Store what has arrived whole, and was compared with its name."""
         if not self._known(file.oid):
-            coder = self._encoder(file.nbytes, None, None)
+            coder = self._encoder(file.nbytes, form, None)
             chunks = _checked(file.chunks(), file.sums, file.oid)
             path = self._write(file.nbytes, chunks, coder, file.sums)
             self._keep_new(file.oid, path)

@@ -1,4 +1,4 @@
-"""An object that arrives in pieces, and may be cut short: what is there stays."""
+"""An object that arrives in pieces, and may be cut short."""
 from __future__ import annotations
 
 import hashlib
@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import xxhash
 
@@ -17,21 +18,37 @@ from git_model_driver.store.disk import write_all
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.places import Places
 
+_IN_MEMORY = CHUNK      # bytes at most: to ask for them again costs less than a file
+
+
+class _Kept(Protocol):
+    """Where the bytes are that came so far."""
+
+    def read(self) -> Iterator[memoryview]:
+        """All of them, a chunk at a time; each is done with before the next."""
+
+    def write(self, offset: int, data: memoryview) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def remove(self) -> None:
+        """They are stored."""
+
 
 class Incoming:
-    """A file in the store's ``tmp`` with the raw bytes that came so far: another run
-    goes on where this one ends (Places.sweep removes it after a day). ``done`` of the
-    ``nbytes`` are there, ``sums`` are those of the chunks that are.
+    """The raw bytes of an object, as far as they came: ``done`` of the ``nbytes`` are
+    there, ``sums`` are those of the chunks that are.
     """
 
-    def __init__(self, root: Path, path: Path, fd: int, oid: Oid, nbytes: int) -> None:
+    def __init__(self, kept: _Kept, oid: Oid, nbytes: int) -> None:
         self.oid = oid
         self.nbytes = nbytes
-        self._path = path
-        self._fd = fd
-        self._root = root
+        self._kept = kept
         self._begin()
-        self._read_again()
+        for piece in kept.read():
+            self._count(piece)
+        if self.done > nbytes:
+            self.restart()
 
     def _begin(self) -> None:
         self.done = 0
@@ -39,29 +56,16 @@ class Incoming:
         self.sums: list[int] = []
         self._row = xxhash.xxh3_64()
 
-    def _read_again(self) -> None:
-        end = os.fstat(self._fd).st_size
-        buffer = memoryview(bytearray(CHUNK))
-        offset = 0
-        while offset < end and (n := os.preadv(self._fd, [buffer], offset)):
-            self._count(buffer[:n])
-            offset += n
-        if self.done > self.nbytes:
-            self.restart()
-
     def restart(self) -> None:
         """Forget what came: it was of something else."""
-        with StoreErrors(self._root):
-            os.ftruncate(self._fd, 0)
+        self._kept.clear()
         self._begin()
 
     def write(self, data: memoryview) -> None:
         """The next bytes. Raises ValueError where there are too many, StoreError."""
         if self.done + len(data) > self.nbytes:
             raise ValueError('more bytes than the object has')
-        with StoreErrors(self._root):
-            os.lseek(self._fd, self.done, os.SEEK_SET)
-            write_all(self._fd, data)
+        self._kept.write(self.done, data)
         self._count(data)
 
     def _count(self, data: memoryview) -> None:
@@ -81,31 +85,90 @@ class Incoming:
                 and from_digest(self._digest.digest()) == self.oid)
 
     def chunks(self) -> Iterator[memoryview]:
-        for offset in range(0, self.nbytes, CHUNK):
-            yield memoryview(os.pread(self._fd, CHUNK, offset))
+        return self._kept.read()
 
     def remove(self) -> None:
         """It is stored."""
+        self._kept.remove()
+
+
+class _Memory:
+    """So few bytes that they are not worth a file."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def read(self) -> Iterator[memoryview]:
+        if self._data:
+            yield memoryview(self._data)
+
+    def write(self, offset: int, data: memoryview) -> None:
+        self._data[offset:] = data
+
+    def clear(self) -> None:
+        self._data = bytearray()
+
+    def remove(self) -> None:
+        return
+
+
+class _File:
+    """A file in the store's ``tmp``: another run goes on where this one ends
+    (Places.sweep removes it after a day).
+    """
+
+    def __init__(self, root: Path, path: Path, fd: int) -> None:
+        self._root = root
+        self._path = path
+        self._fd = fd
+
+    def read(self) -> Iterator[memoryview]:
+        end = os.fstat(self._fd).st_size
+        buffer = memoryview(bytearray(min(CHUNK, end)))
+        offset = 0
+        while offset < end and (n := os.preadv(self._fd, [buffer], offset)):
+            yield buffer[:n]
+            offset += n
+
+    def write(self, offset: int, data: memoryview) -> None:
+        with StoreErrors(self._root):
+            os.lseek(self._fd, offset, os.SEEK_SET)
+            write_all(self._fd, data)
+
+    def clear(self) -> None:
+        with StoreErrors(self._root):
+            os.ftruncate(self._fd, 0)
+
+    def remove(self) -> None:
         self._path.unlink(missing_ok=True)
 
 
 @contextmanager
 def incoming(root: Path, oid: Oid, nbytes: int) -> Iterator[Incoming]:
     """One for that object; it is no other process's meanwhile."""
-    places = Places(root)
-    path = root / 'tmp' / f'part-{hex_of(oid)}-{nbytes}'
+    if 0 < nbytes <= _IN_MEMORY:
+        memory = _Memory()
+        yield Incoming(memory, oid, nbytes)
+        memory.clear()
+        return
     with StoreErrors(root):
-        places.folder(root / 'tmp')
-        fd = _open_mine(path)
-        if fd is None:
-            path = path.with_name(f'{path.name}-{os.getpid()}-{os.urandom(4).hex()}')
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        path, fd = _opened(root, f'part-{hex_of(oid)}-{nbytes}')
     try:
-        yield Incoming(root, path, fd, oid, nbytes)
+        yield Incoming(_File(root, path, fd), oid, nbytes)
     finally:
         if not os.fstat(fd).st_size:
             path.unlink(missing_ok=True)
         os.close(fd)
+
+
+def _opened(root: Path, name: str) -> tuple[Path, int]:
+    path = root / 'tmp' / name
+    Places(root).folder(path.parent)
+    fd = _open_mine(path)
+    if fd is not None:
+        return path, fd
+    path = path.with_name(f'{name}-{os.getpid()}-{os.urandom(4).hex()}')
+    return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
 
 
 def _open_mine(path: Path) -> int | None:

@@ -76,6 +76,20 @@ def pushed(told: Repo) -> Repo:
     return told
 
 
+@pytest.fixture
+def large(told: Repo) -> Repo:
+    """Pushed: its last commit has five tensors that are worth a file while they arrive,
+    the one before three small ones.
+    """
+    generator = numpy.random.default_rng(1)
+    told.save(M, **{
+        name: generator.standard_normal(300_000, 'float32') for name in 'abcde'})
+    told.git('add', '.')
+    told.git('commit', '-q', '--amend', '-m', 'large')
+    told.git('push', '-q', '-u', 'origin', 'main')
+    return told
+
+
 def clone(repo: Repo, server: Lfs, path: Path, *options: str) -> Repo:
     made = Repo(path)
     repo.git('clone', '-q', '-c', 'remote.origin.modelStore=lfs', *options,
@@ -102,6 +116,28 @@ def test_a_push_and_a_clone_are_enough(
     assert bob.sha256(M) == told.sha256(M)
     assert bob.git('model', 'fsck') == '5 objects needed, all is well\n'
     assert not any((bob.path / '.git/model/tmp').iterdir())
+
+
+@pytest.mark.parametrize('way', ['http', 'file'])
+def test_what_arrives_is_stored_as_it_was(
+    told: Repo, server: Lfs, bare: Repo, tmp_path: Path, way: str,
+) -> None:
+    """Manifests say what it is made of: nothing is guessed, and no way is another."""
+    if way == 'file':
+        told.git('remote', 'set-url', 'origin', f'file://{bare.path}')
+    told.save('n.safetensors', half=drawn(5).astype('float16'), two=drawn(6)[:2],
+              one=numpy.arange(9_000, dtype='int64'))
+    told.commit('other dtypes')
+    told.git('push', '-q', 'origin', 'main')
+    url = told.git('remote', 'get-url', 'origin').strip()
+    bob = told.clone(tmp_path / 'bob', '-c', 'remote.origin.modelStore=lfs', url=url)
+    newest = oids_in(told.manifest()) | oids_in(told.manifest('n.safetensors'))
+    assert bob.store() == newest
+    stored, known = Store(bob.path / '.git/model'), Store(told.path / '.git/model')
+    for oid in newest:
+        with stored.open_here(oid) as theirs, known.open_here(oid) as ours:
+            assert theirs.header.form == ours.header.form
+            assert theirs.header.codec == ours.header.codec
 
 
 def test_what_lies_in_the_worktree_is_sent_as_it_is(told: Repo, server: Lfs) -> None:
@@ -330,12 +366,12 @@ def test_a_server_that_dies_in_a_push_gets_the_rest_later(
 
 @pytest.mark.parametrize('command', ['clone', 'fetch'])
 def test_a_server_that_dies_while_it_gives_is_asked_for_the_rest_later(
-    pushed: Repo, server: Lfs, tmp_path: Path, command: str,
+    large: Repo, server: Lfs, tmp_path: Path, command: str,
 ) -> None:
-    pushed.git('config', '--global', 'model.concurrentTransfers', '1')
+    large.git('config', '--global', 'model.concurrentTransfers', '1')
     bob = Repo(tmp_path / 'bob')
     if command == 'fetch':
-        bob = clone(pushed, server, bob.path, '--no-checkout')
+        bob = clone(large, server, bob.path, '--no-checkout')
     server.faults['get'] = ['', 'kill']
     if command == 'fetch':
         done = bob.run('git', 'model', 'fetch', code=128)
@@ -343,7 +379,7 @@ def test_a_server_that_dies_while_it_gives_is_asked_for_the_rest_later(
             f"warning: cannot reach '{server.url}': Connection refused\n")
         assert 'hint: name another repository: git model fetch <remote>\n' in done.err
     else:
-        bob = clone(pushed, server, bob.path)
+        bob = clone(large, server, bob.path)
         assert bob.read(M).startswith(b'git-model manifest v1\n')
         assert bob.status() == ''
     assert len(bob.store()) == 1        # what had come is kept
@@ -351,11 +387,11 @@ def test_a_server_that_dies_while_it_gives_is_asked_for_the_rest_later(
     assert part.name.startswith('part-')
     server.start()
     server.seen.clear()
-    assert bob.run('git', 'model', 'fetch').out.startswith('Got 4 tensors.\n')
+    assert bob.run('git', 'model', 'fetch').out.startswith('Got 7 tensors.\n')
     assert sum('range' in headers for _, headers in server.seen) == 1
     bob.git('checkout', '-q', 'main')
     bob.git('model', 'checkout')
-    assert bob.sha256(M) == pushed.sha256(M)
+    assert bob.sha256(M) == large.sha256(M)
     assert not any((bob.path / '.git/model/tmp').iterdir())
 
 
@@ -412,17 +448,19 @@ def test_a_server_that_cannot_go_on_begins_anew(
 
 
 def test_a_part_that_is_damaged_is_got_anew(
-    pushed: Repo, server: Lfs, tmp_path: Path,
+    large: Repo, server: Lfs, tmp_path: Path,
 ) -> None:
-    bob = clone(pushed, server, tmp_path / 'bob', '--no-checkout')
+    bob = clone(large, server, tmp_path / 'bob', '--no-checkout')
     server.always['get'] = 'cut'
     bob.git('model', 'fetch', code=128)
-    for part in (bob.path / '.git/model/tmp').iterdir():
+    parts = list((bob.path / '.git/model/tmp').iterdir())
+    assert parts
+    for part in parts:
         data = bytearray(part.read_bytes())
         data[-1] ^= 1
         part.write_bytes(data)
     server.always.clear()
-    assert bob.git('model', 'fetch') == 'Got 5 tensors.\n'
+    assert bob.git('model', 'fetch') == 'Got 8 tensors.\n'
     assert bob.git('model', 'fsck').endswith('all is well\n')
 
 

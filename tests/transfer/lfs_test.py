@@ -15,17 +15,19 @@ from git_model_driver.core.oid import of_bytes
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import ssh
 from git_model_driver.git.ssh import Place
+from git_model_driver.store.codec.form import FLOAT
+from git_model_driver.store.codec.form import Form
 from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import Span
 from git_model_driver.transfer.lfs import addresses
 from git_model_driver.transfer.lfs import endpoint
+from git_model_driver.transfer.lfs.descriptions import descriptions_of
 from git_model_driver.transfer.lfs.endpoint import DOWNLOAD
 from git_model_driver.transfer.lfs.endpoint import UPLOAD
 from git_model_driver.transfer.lfs.endpoint import Endpoint
 from git_model_driver.transfer.lfs.server import LfsServer
-from git_model_driver.transfer.lfs.sizes import sizes_of
 from tests.testing.lfsserver import lfs
 from tests.testing.repository import Repo
 
@@ -161,10 +163,12 @@ def test_sizes_come_from_the_store_and_from_manifests(here: Repo) -> None:
     oids = {of_bytes(b'nobody has this'), *here.store()}
     repository = repositories.find()
     store = Store(repository.store_root)
-    known = sizes_of(oids, store, repository)
-    assert sorted(known.values()) == [4, 12]
+    known = descriptions_of(oids, store, repository)
+    assert sorted(known.values()) == [(4, None), (12, None)]
     here.lose()
-    assert sizes_of(oids, store, repository) == known
+    known = descriptions_of(oids, store, repository)
+    floats = Form(4, FLOAT)
+    assert sorted(known.values()) == [(4, floats), (12, floats)]
 
 
 def test_what_has_come_is_kept_until_it_is_whole(here: Repo) -> None:
@@ -185,6 +189,26 @@ def test_what_has_come_is_kept_until_it_is_whole(here: Repo) -> None:
             batch.put_incoming(file)
         file.remove()
     assert hashlib.sha256(store.read(oid)).hexdigest() == oid.removeprefix('sha256:')
+    assert not any((store.root / 'tmp').iterdir())
+
+
+def test_what_is_small_is_kept_in_memory_until_it_is_whole(here: Repo) -> None:
+    data = os.urandom(70_000)
+    oid = of_bytes(data)
+    store = Store(repositories.find().store_root)
+    with incoming(store.root, oid, len(data)) as part:
+        part.write(memoryview(data[:40_000]))
+        part.restart()
+        part.write(memoryview(data[:1]))
+        assert (part.done, part.is_whole()) == (1, False)
+        part.write(memoryview(data[1:]))
+        assert part.is_whole()
+        with pytest.raises(ValueError, match='more bytes than the object has'):
+            part.write(memoryview(b'x'))
+        with store.batch() as batch:
+            batch.put_incoming(part)
+        part.remove()
+    assert store.read(oid) == data
     assert not any((store.root / 'tmp').iterdir())
 
 

@@ -1,12 +1,14 @@
 """Addresses of the web, taken apart. Anything else is no address here."""
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import SplitResult
 from urllib.parse import urlsplit
 
 _PORTS = {'http': 80, 'https': 443}
 
 
+@lru_cache(64)      # one is taken apart for each thing that is to be known of it
 def split(url: str) -> SplitResult:
     """Raises ValueError for what is not http(s)://host/…"""
     parts = urlsplit(url)

@@ -14,8 +14,10 @@ from git_model_driver.core.oid import of_bytes
 from git_model_driver.git.repository import Repository
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.lfs import endpoint as endpoints
-from git_model_driver.transfer.lfs import sizes as sizes_
 from git_model_driver.transfer.lfs import standalone
+from git_model_driver.transfer.lfs.descriptions import UNKNOWN
+from git_model_driver.transfer.lfs.descriptions import Description
+from git_model_driver.transfer.lfs.descriptions import descriptions_of
 from git_model_driver.transfer.lfs.endpoint import DOWNLOAD
 from git_model_driver.transfer.lfs.endpoint import UPLOAD
 from git_model_driver.transfer.lfs.endpoint import Endpoint
@@ -36,7 +38,7 @@ class Place(Protocol):
         self, sizes: Mapping[Oid, int], paths: Mapping[Oid, str], store: Store,
     ) -> int: ...
 
-    def download(self, sizes: Mapping[Oid, int], store: Store) -> bool: ...
+    def download(self, wanted: Mapping[Oid, Description], store: Store) -> bool: ...
 
 
 class LfsRemote:
@@ -93,10 +95,15 @@ class LfsRemote:
         return self._place(DOWNLOAD).lacking(self._sizes(oids, store))
 
     def _sizes(self, oids: Iterable[Oid], store: Store) -> dict[Oid, int]:
-        """Of each; 0 where nobody knows: some servers do not mind."""
+        described = self._described(oids, store)
+        return {oid: each.nbytes for oid, each in described.items()}
+
+    def _described(self, oids: Iterable[Oid], store: Store) -> dict[Oid, Description]:
         wanted = set(oids) - {_EMPTY}
-        known = sizes_.sizes_of(wanted, store, self._repository) if wanted else {}
-        return {oid: known.get(oid, 0) for oid in sorted(wanted)}
+        if not wanted:
+            return {}
+        known = descriptions_of(wanted, store, self._repository)
+        return {oid: known.get(oid, UNKNOWN) for oid in sorted(wanted)}
 
     def send(self, objects: Mapping[Oid, str], store: Store) -> int:
         sizes = self._sizes(objects, store)
@@ -109,6 +116,6 @@ class LfsRemote:
         if _EMPTY in missing:
             with store.batch() as batch:
                 batch.put_bytes(b'')
-        sizes = self._sizes(missing, store)
-        if sizes and self._place(DOWNLOAD).download(sizes, store):
+        described = self._described(missing, store)
+        if described and self._place(DOWNLOAD).download(described, store):
             self._set_mark()

@@ -7,6 +7,7 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer.lfs import transfers
 from git_model_driver.transfer.lfs.api import Server
+from git_model_driver.transfer.lfs.descriptions import Description
 from git_model_driver.transfer.lfs.endpoint import Endpoint
 from git_model_driver.transfer.lfs.web import Refused
 from git_model_driver.transfer.lfs.web import Web
@@ -46,9 +47,9 @@ class LfsServer:
         finally:
             self._web.close()
 
-    def download(self, sizes: Mapping[Oid, int], store: Store) -> bool:
+    def download(self, wanted: Mapping[Oid, Description], store: Store) -> bool:
         try:
-            return transfers.download(self._server, sizes, store)
+            return transfers.download(self._server, wanted, store)
         finally:
             self._web.close()
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 
+from git_model_driver.core import words
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
@@ -21,15 +22,22 @@ from git_model_driver.core.oid import hex_of
 from git_model_driver.git import lfs
 from git_model_driver.git import repository as repositories
 from git_model_driver.git.progress import Progress
+from git_model_driver.store import memory
+from git_model_driver.store.batch import Batch
+from git_model_driver.store.batch import Item
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import fsync
 from git_model_driver.store.disk import write_all
-from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
+from git_model_driver.store.source import FileSource
 from git_model_driver.transfer import workers
+from git_model_driver.transfer.groups import groups
+from git_model_driver.transfer.lfs.descriptions import Description
 from git_model_driver.transfer.remotestore import source_of
+
+_STEP = 1 << 30     # bytes that get their names together
 
 
 class Standalone:
@@ -96,30 +104,50 @@ class Standalone:
             finally:
                 temporary.unlink(missing_ok=True)
 
-    def download(self, sizes: Mapping[Oid, int], store: Store) -> bool:
-        """Take over what is there; whether it is any. Raises CorruptObject."""
-        there = [oid for oid in sizes if self.path(oid).is_file()]
-        with Progress('Copying tensors', sum(sizes[oid] for oid in there)) as progress:
-            for oid in there:
-                self._read(oid, store, progress)
+    def download(self, wanted: Mapping[Oid, Description], store: Store) -> bool:
+        """Take over what is there; whether it is any. Raises CorruptObject, and what
+        else was read by then is in the store all the same.
+        """
+        there = [oid for oid in wanted if self.path(oid).is_file()]
+        total = sum(wanted[oid].nbytes for oid in there)
+        memory.keep()
+        with Progress('Copying tensors', total) as progress:
+            for some in groups(there, lambda oid: wanted[oid].nbytes, _STEP):
+                self._take({oid: wanted[oid] for oid in some}, store, progress)
         return bool(there)
 
-    def _read(self, oid: Oid, store: Store, progress: Progress) -> None:
+    def _take(
+        self, wanted: Mapping[Oid, Description], store: Store, progress: Progress,
+    ) -> None:
+        failure: GitModelError | None = None
+        with store.batch() as batch:
+            def read(oid: Oid) -> None:
+                self._read(oid, wanted[oid], batch)
+                progress.add(wanted[oid].nbytes)
+
+            try:
+                workers.each(read, wanted)
+            except GitModelError as e:      # what is whole is kept all the same
+                failure = e
+        if failure is not None:
+            raise failure
+
+    def _read(self, oid: Oid, described: Description, batch: Batch) -> None:
         path = self.path(oid)
-        with incoming(store.root, oid, path.stat().st_size) as file:
-            file.restart()
-            for piece in _pieces(path):
-                file.write(piece)
-                progress.add(len(piece))
-            if not file.is_whole():
-                file.restart()
-                raise CorruptObject(
-                    f"'{path}' holds other bytes than its name says",
-                    'see to it there with "git lfs fsck"', oid=oid,
-                )
-            with store.batch() as batch:
-                batch.put_incoming(file)
-            file.remove()
+        try:
+            with open(path, 'rb', buffering=0) as file:
+                source = FileSource(file.fileno(), str(path))
+                batch.put(Item(source, described.form, oid=oid))
+        except CorruptObject:
+            raise CorruptObject(
+                f"'{path}' holds other bytes than its name says",
+                'see to it there with "git lfs fsck"', oid=oid,
+            ) from None
+        except OSError as e:
+            raise GitModelError(
+                f"cannot read '{path}': {e.strerror}",
+                f'see to its permissions: ls -l {words.shell(str(path))}',
+            ) from None
 
 
 def _pieces(path: Path) -> Iterator[memoryview]:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from contextlib import ExitStack
 from functools import partial
 from http.client import HTTPException
 from http.client import HTTPResponse
@@ -25,6 +24,7 @@ from git_model_driver.transfer.lfs.api import Action
 from git_model_driver.transfer.lfs.api import Answer
 from git_model_driver.transfer.lfs.api import Server
 from git_model_driver.transfer.lfs.api import in_groups
+from git_model_driver.transfer.lfs.descriptions import Description
 from git_model_driver.transfer.lfs.web import Refused
 from git_model_driver.transfer.lfs.web import Request
 from git_model_driver.transfer.remotestore import source_of
@@ -137,7 +137,7 @@ def _in_time(
 
 
 def download(
-    server: Server, sizes: Mapping[Oid, int], store: Store,
+    server: Server, wanted: Mapping[Oid, Description], store: Store,
 ) -> bool:
     """Get what the server has into the store; whether it has any of it.
 
@@ -146,6 +146,7 @@ def download(
     """
     refused, got = None, False
     memory.keep()
+    sizes = {oid: each.nbytes for oid, each in wanted.items()}
     with Progress('Receiving tensors', sum(sizes.values())) as progress:
         for some in in_groups(sorted(sizes)):
             try:
@@ -159,7 +160,7 @@ def download(
             # So much as may lie around twice, as it came and as it is stored.
             for step in groups(there, sizes.__getitem__, _STEP):
                 asked = {oid: there[oid] for oid in step}
-                _receive_all(server, asked, sizes, store, progress)
+                _receive_all(server, asked, wanted, store, progress)
             got = got or bool(there)
     if refused and not got:
         raise refused
@@ -167,26 +168,25 @@ def download(
 
 
 def _receive_all(
-    server: Server, answers: Mapping[Oid, Answer], sizes: Mapping[Oid, int],
+    server: Server, answers: Mapping[Oid, Answer], wanted: Mapping[Oid, Description],
     store: Store, progress: Progress,
 ) -> None:
     failure: GitModelError | None = None
     stored: list[Incoming] = []
-    with ExitStack() as stack:
-        with store.batch() as batch:
-            def receive(oid: Oid) -> None:
-                size = sizes[oid] or answers[oid].size
-                file = stack.enter_context(incoming(store.root, oid, size))
+    with store.batch() as batch:
+        def receive(oid: Oid) -> None:
+            size = wanted[oid].nbytes or answers[oid].size
+            with incoming(store.root, oid, size) as file:
                 _receive(server, file, answers[oid], progress)
-                batch.put_incoming(file)
-                stored.append(file)
+                batch.put_incoming(file, wanted[oid].form)
+            stored.append(file)
 
-            try:
-                workers.each(receive, answers)
-            except GitModelError as e:      # what is whole is kept all the same
-                failure = e
-        for file in stored:
-            file.remove()
+        try:
+            workers.each(receive, answers)
+        except GitModelError as e:      # what is whole is kept all the same
+            failure = e
+    for file in stored:
+        file.remove()
     if failure is not None:
         raise failure
 
@@ -213,7 +213,7 @@ class _Get:
         self._server = server
         self._file = file
         self._progress = progress
-        self._buffer = memoryview(bytearray(CHUNK))
+        self._buffer = memoryview(bytearray(min(CHUNK, max(1, file.nbytes))))
 
     def complete(self, answer: Answer) -> None:
         file = self._file
