@@ -1,6 +1,7 @@
 """Several transfers at once: a network is waited for more than worked on."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import TypeVar
@@ -9,6 +10,7 @@ from git_model_driver.core.errors import GitModelError
 
 _DEFAULT = 8        # as lfs.concurrentTransfers
 _MOST = 256
+_MOST_BUSY = 4
 
 T = TypeVar('T')
 
@@ -28,8 +30,16 @@ def count() -> int:
     return int(said)
 
 
-def each(work: Callable[[T], object], items: Iterable[T]) -> None:
-    """Do the work for each item, in any order, several at once.
+def cores() -> int:
+    """How many at once where nothing is waited for: more would be in each other's way.
+    """
+    return min(os.cpu_count() or 1, _MOST_BUSY)
+
+
+def each(
+    work: Callable[[T], object], items: Iterable[T], most: int = _MOST,
+) -> None:
+    """Do the work for each item, in any order, several at once, but no more than most.
 
     After the first error nothing more is begun; it is raised when what was begun has
     ended.
@@ -38,7 +48,7 @@ def each(work: Callable[[T], object], items: Iterable[T]) -> None:
     from concurrent.futures import ThreadPoolExecutor
     from concurrent.futures import wait
 
-    with ThreadPoolExecutor(count()) as pool:
+    with ThreadPoolExecutor(min(count(), most)) as pool:
         running = [pool.submit(work, item) for item in items]
         try:
             done, _ = wait(running, return_when=FIRST_EXCEPTION)

@@ -73,7 +73,7 @@ class Standalone:
                 source_of(oid, paths[oid], store)
                 self._write(oid, paths[oid], store, progress)
 
-            workers.each(send, lacking)
+            workers.each(send, lacking, workers.cores())
         return len(lacking)
 
     def _has(self, oid: Oid, size: int) -> bool:
@@ -126,7 +126,7 @@ class Standalone:
                 progress.add(wanted[oid].nbytes)
 
             try:
-                workers.each(read, wanted)
+                workers.each(read, wanted, workers.cores())
             except GitModelError as e:      # what is whole is kept all the same
                 failure = e
         if failure is not None:

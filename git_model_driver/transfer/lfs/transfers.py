@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -173,12 +174,14 @@ def _receive_all(
 ) -> None:
     failure: GitModelError | None = None
     stored: list[Incoming] = []
+    core = threading.BoundedSemaphore(workers.cores())
     with store.batch() as batch:
         def receive(oid: Oid) -> None:
             size = wanted[oid].nbytes or answers[oid].size
             with incoming(store.root, oid, size) as file:
                 _receive(server, file, answers[oid], progress)
-                batch.put_incoming(file, wanted[oid].form)
+                with core:
+                    batch.put_incoming(file, wanted[oid].form)
             stored.append(file)
 
         try:
