@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
                       not args.no_bundle, args.force)
     repository = repositories.find()
     if args.mode == 'info':
-        rows = census.census(options)
+        rows = census.census(options, repository.algorithm)
         print(_document(rows) if args.json else '\n'.join(_table(rows)))
         return 0
     outcome = migrate.migrate(

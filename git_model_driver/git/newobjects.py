@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from git_model_driver.git import transport
 from git_model_driver.git.packs import TREE
 from git_model_driver.git.packs import PackWriter
 from git_model_driver.git.packs import object_name
@@ -24,9 +23,9 @@ class Sink(Protocol):
 class Named:
     """Names objects, and keeps none."""
 
-    def __init__(self) -> None:
-        self._algorithm = transport.algorithm()
-        self.empty_tree = object_name(self._algorithm, TREE, b'')
+    def __init__(self, algorithm: str) -> None:
+        self._algorithm = algorithm
+        self.empty_tree = object_name(algorithm, TREE, b'')
 
     def add(self, kind: int, data: bytes) -> str:
         return object_name(self._algorithm, kind, data)
@@ -37,7 +36,7 @@ class Packed:
 
     def __init__(self, repository: Repository) -> None:
         self._folder = repository.common_dir / 'objects' / 'pack'
-        self._algorithm = transport.algorithm()
+        self._algorithm = repository.algorithm
         self.empty_tree = object_name(self._algorithm, TREE, b'')
         self._waiting: list[tuple[int, bytes]] = []
         self._nbytes = 0

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from git_model_driver.core.errors import GitError
 from git_model_driver.core.errors import NotARepository
 from git_model_driver.git import run
+from git_model_driver.git.remoteconfig import RemoteConfig
 
 # "<oid>\t<for merge or not>\tbranch 'main' of <url>", or the url alone for HEAD.
 _FETCHED = r"(?m)^\w+\t[^\t]*\t(?:[a-z -]*'.*?' of )?(.+)$"
@@ -24,6 +25,7 @@ class Repository(NamedTuple):
     git_dir: Path
     common_dir: Path
     top: Path | None        # None in a bare repository
+    algorithm: str = 'sha1'     # or sha256: how git's own objects are named
 
     @property
     def store_root(self) -> Path:
@@ -37,8 +39,11 @@ class Repository(NamedTuple):
 
 def find() -> Repository:
     """The repository around the current directory. Raises NotARepository."""
-    result = run.attempt('rev-parse', '--git-dir', '--git-common-dir', '--show-cdup')
-    lines = os.fsdecode(result.out).split('\n')
+    result = run.attempt(
+        'rev-parse', '--show-object-format', '--git-dir', '--git-common-dir',
+        '--show-cdup',
+    )
+    algorithm, *lines = os.fsdecode(result.out).split('\n')
     if len(lines) < 3 or not lines[1]:
         said = result.err.decode(errors='replace').removeprefix('fatal: ').strip()
         if said and not said.startswith('not a git repository'):
@@ -51,7 +56,7 @@ def find() -> Repository:
     git_dir, common_dir = (Path(os.path.abspath(here / line)) for line in lines[:2])
     in_worktree = result.code == 0 and not _is_inside(here, git_dir)
     top = Path(os.path.abspath(here / lines[2])) if in_worktree else None
-    return Repository(git_dir, common_dir, top)
+    return Repository(git_dir, common_dir, top, algorithm)
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
@@ -94,22 +99,22 @@ def _alternates(objects: Path, depth: int) -> Iterator[Path]:
             yield from _alternates(other, depth + 1)
 
 
-def neighbour_stores(repository: Repository) -> list[Path]:
+def neighbour_stores(repository: Repository, config: RemoteConfig) -> list[Path]:
     """Stores of the remotes, and of what was last fetched, on this machine.
 
     A remote that has no tensors itself (a mirror) has remotes of its own.
     """
     base = repository.top or repository.git_dir
     found: dict[Path, None] = {repository.common_dir: None}
-    urls = [*_remote_urls(), *fetched_urls(repository)]
-    urls = [run.text('ls-remote', '--get-url', url) for url in urls]   # insteadOf
+    urls = [s.value for s in config.settings if s.remote and s.word == 'url']
+    urls = list(map(config.address, [*urls, *fetched_urls(repository)]))
     for _ in range(_MOST_HOPS):
         new = {local_git_dir(url, base) for url in urls} - {None, *found}
         urls, base = [], Path('/')
         for git_dir in sorted(filter(None, new)):
             found[git_dir] = None
             urls += [
-                str(path) for url in _remote_urls('--file', f'{git_dir}/config')
+                str(path) for url in _urls_in(git_dir / 'config')
                 if (path := local_git_dir(url, _base_of(git_dir)))
             ]
     return [git_dir / 'model' for git_dir in list(found)[1:]]
@@ -120,7 +125,8 @@ def _base_of(git_dir: Path) -> Path:
     return git_dir.parent if git_dir.name == '.git' else git_dir
 
 
-def _remote_urls(*where: str) -> list[str]:
+def _urls_in(file: Path) -> list[str]:
+    where = '--file', str(file)
     records = run.attempt('config', *where, '-z', '--get-regexp', _REMOTE_URL).out
     return [
         os.fsdecode(record.partition(b'\n')[2])

@@ -155,9 +155,3 @@ def refs_of(url: str) -> list[Ref]:
     listed = os.fsdecode(check(result, 'ls-remote', url))
     lines = (line.split('\t') for line in listed.splitlines())
     return [Ref(name, oid) for oid, name in lines]
-
-
-def algorithm() -> str:
-    """How objects of this repository are named: sha1 or sha256."""
-    found = run.attempt('rev-parse', '--show-object-format')
-    return found.out.decode().strip() if found.code == 0 else 'sha1'

@@ -1,94 +1,142 @@
-"""Blobs straight from ``git upload-pack``, protocol version 2 (gitprotocol-v2(5)).
+"""A conversation with ``git upload-pack``, protocol version 2 (gitprotocol-v2(5)).
 
 ``git fetch`` computes the SHA-1 of all that arrives twice and writes it to disk once
-more than is needed, a third of what a clone costs. What we get is compared with our own
-SHA-256.
+more than is needed, a third of what a clone costs; and each command of git's own makes
+a connection of its own, which over ssh and https takes longer than what is asked for.
+What we get is compared with our own SHA-256.
 """
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
-from urllib.parse import unquote
 
 from git_model_driver import __version__
 from git_model_driver.core.errors import GitError
-from git_model_driver.core.errors import GitModelError
-from git_model_driver.git import run
-from git_model_driver.git import settings
-from git_model_driver.git import ssh
+from git_model_driver.git import transport
 from git_model_driver.git.packstream import Difference
 from git_model_driver.git.packstream import PackStream
 from git_model_driver.git.pktline import FLUSH
 from git_model_driver.git.pktline import ProtocolError
 from git_model_driver.git.pktline import packet
-from git_model_driver.git.repository import is_far
-from git_model_driver.git.repository import local_git_dir
-from git_model_driver.git.ssh import Place
+from git_model_driver.git.run import Result
+from git_model_driver.git.transport import Ref
+from git_model_driver.git.way import Program
+from git_model_driver.git.way import Unsupported
+from git_model_driver.git.way import Way
 
-_DELIMITER = b'0001'
+_DELIMITER, _RESPONSE_END = b'0001', b'0002'
 _DATA, _FATAL = 1, 3
-_HTTP = ('http', 'https')
-_OLD_PROTOCOLS = ('0', '1')
+_MOST_SAID = 1 << 16
+_COMMANDS = ('ls-refs', 'fetch')
 
 
-class Unsupported(Exception):
-    """Not to be had this way; ``git fetch`` may know how."""
-
-
-def fetch(
-    url: str, names: Sequence[str], algorithm: str, take: Callable[[PackStream], None],
-) -> None:
-    """Have ``take`` read the pack with the blobs of these names.
-
-    Raises Unsupported, GitError; some may have been taken then.
+class UploadPack:
+    """That of a remote: one connection, made for the first question, used for all until
+    the ``with`` ends. Another ``with`` makes another.
     """
-    with _connected(url) as (answers, requests):
-        _check(_Packets(answers).lines(), algorithm)
-        _send(requests, names, algorithm)
-        packets = _Packets(answers)
-        if packets.line() != 'packfile':
-            raise Unsupported
+
+    def __init__(self, way: Way, algorithm: str) -> None:
+        """``algorithm`` is that of names here: sha1 or sha256."""
+        self._way = way
+        self._algorithm = algorithm
+        self._connection: _Connection | None = None
+
+    def __enter__(self) -> UploadPack:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def refs(self, prefix: str) -> list[Ref]:
+        """Those that begin with it. Raises Unsupported, GitError in git's own words."""
         try:
-            take(PackStream(packets.data()))
-        except Difference:
+            packets = self._asked('ls-refs', [f'ref-prefix {prefix}'])
+            found = [line.split(' ')[:2] for line in packets.lines()]
+            return [Ref(name, oid) for oid, name in found]
+        except (EOFError, ProtocolError, ValueError, Unsupported):
+            self.__exit__()
+            raise Unsupported from None     # git will say it in its own words
+
+    def fetch(
+        self, names: Sequence[str], take: Callable[[PackStream], None],
+    ) -> None:
+        """Have ``take`` read the pack with what these objects lead to.
+
+        Raises Unsupported, GitError; some may have been taken then.
+        """
+        wants = [f'want {name}' for name in names]
+        try:
+            packets = self._asked('fetch', ['no-progress', *wants, 'done'])
+            if packets.line() != 'packfile':
+                raise Unsupported
+        except (EOFError, ProtocolError, Unsupported):
+            self.__exit__()
+            raise Unsupported from None
+        data = packets.data()
+        try:
+            take(PackStream(data))
+            for _ in data:      # the pack's own sum, and what ends the answer
+                pass
+        except (Difference, Unsupported):
+            self.__exit__()
             raise Unsupported from None
         except (EOFError, ProtocolError, ValueError) as e:
+            self.__exit__()
             raise GitError(
-                f"'{url}' broke off while tensors arrived: {e}",
+                f"'{self._way.url}' broke off while tensors arrived: {e}",
                 'run the command again: it goes on where this one ended',
             ) from None
 
+    def _asked(self, command: str, arguments: Sequence[str]) -> _Packets:
+        """Its answer is to be read. Raises Unsupported, GitError, EOFError."""
+        head = [f'command={command}', f'agent=git-model/{__version__}']
+        if self._algorithm != 'sha1':
+            head.append(f'object-format={self._algorithm}')
+        request = _lines(head) + _DELIMITER + _lines(arguments) + FLUSH
+        if self._connection is not None:
+            try:        # it may have been idle for too long
+                return self._connection.asked(request)
+            except (EOFError, BrokenPipeError):
+                self.__exit__()
+        self._connection = self._connected()
+        try:
+            return self._connection.asked(request)
+        except BrokenPipeError:
+            raise EOFError('the connection ended') from None
+
+    def _connected(self) -> _Connection:
+        connection = _Connection(self._way.program())
+        try:
+            _check(connection.greeted(), self._algorithm)
+        except (EOFError, BrokenPipeError, ProtocolError):
+            said = connection.close()
+            if b'fatal: ' in said:      # git would say the same, and ask for a password
+                transport.check(Result(128, b'', said), 'ls-remote', self._way.url)
+            raise Unsupported from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _lines(words: Sequence[str]) -> bytes:
+    return b''.join(packet(f'{word}\n'.encode()) for word in words)
+
 
 def _check(capabilities: Sequence[str], algorithm: str) -> None:
-    if 'version 2' not in capabilities:
-        raise Unsupported
-    if not any(line.startswith('fetch') for line in capabilities):
+    """Raises Unsupported."""
+    names = {line.partition('=')[0] for line in capabilities}
+    if 'version 2' not in capabilities or not names.issuperset(_COMMANDS):
         raise Unsupported
     formats = [c for c in capabilities if c.startswith('object-format=')]
     if (formats or ['object-format=sha1']) != [f'object-format={algorithm}']:
         raise Unsupported
-
-
-def _send(requests: IO[bytes], names: Sequence[str], algorithm: str) -> None:
-    head = [b'command=fetch\n', f'agent=git-model/{__version__}\n'.encode()]
-    if algorithm != 'sha1':
-        head.append(f'object-format={algorithm}\n'.encode())
-    body = [b'no-progress\n', *(f'want {n}\n'.encode() for n in names), b'done\n']
-    try:
-        requests.write(
-            b''.join(map(packet, head)) + _DELIMITER
-            + b''.join(map(packet, body)) + FLUSH,
-        )
-        requests.flush()
-    except BrokenPipeError:
-        raise Unsupported from None
 
 
 class _Packets:
@@ -96,29 +144,39 @@ class _Packets:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        self._peeked: list[bytes | None] = []
+        self._is_between = True     # an answer has ended, or none has begun
+
+    def begin(self) -> None:
+        """Wait for an answer. Raises EOFError."""
+        self._peeked.append(self._next())
 
     def _next(self) -> bytes | None:
+        """None at the end of an answer."""
+        if self._peeked:
+            return self._peeked.pop()
         head = self._stream.read(4)
-        if len(head) < 4:
+        # Where each request is one of its own (http), this follows the answer's end.
+        if head == _RESPONSE_END and self._is_between:
+            head = self._stream.read(4)
+        if len(head) < 4 or head == _RESPONSE_END:
             raise EOFError('the connection ended')
         try:
             length = int(head, 16)
         except ValueError:
             raise ProtocolError(f'{head!r} is no packet length') from None
+        self._is_between = head == FLUSH
         if length < 4:
             return None
         data = self._stream.read(length - 4)
         if len(data) < length - 4:
             raise EOFError('the connection ended')
         if data.startswith(b'ERR '):
-            raise Unsupported       # git fetch will say it in its own words
+            raise Unsupported       # git will say it in its own words
         return data
 
     def line(self) -> str:
-        try:
-            return (self._next() or b'').decode(errors='replace').rstrip('\n')
-        except (EOFError, ProtocolError):
-            raise Unsupported from None
+        return (self._next() or b'').decode(errors='surrogateescape').rstrip('\n')
 
     def lines(self) -> list[str]:
         found = []
@@ -135,118 +193,53 @@ class _Packets:
                 raise ProtocolError(packet_[1:].decode(errors='replace').strip())
 
 
-@contextmanager
-def _connected(url: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    command, greeting = _command(url)
-    with tempfile.TemporaryFile() as said:
+class _Connection:
+    """A program that talks for the other side."""
+
+    def __init__(self, program: Program) -> None:
+        self._service = program.service
+        self._said = tempfile.TemporaryFile()
         try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
-                bufsize=1 << 17, env=_environment(bool(greeting)),
+            self._process = subprocess.Popen(
+                program.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=self._said, bufsize=1 << 17, env=program.environment(),
             )
         except OSError:
             raise Unsupported from None
-        assert process.stdin and process.stdout
+        assert self._process.stdin and self._process.stdout
+        self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._packets = _Packets(self._answers)
+
+    def greeted(self) -> list[str]:
+        """What the other side can do. Raises Unsupported, EOFError, ProtocolError."""
+        if self._service:       # gitremote-helpers(7)
+            self._send(b'stateless-connect ' + self._service + b'\n')
+            answer = self._answers.readline()
+            if not answer:
+                raise EOFError('the connection ended')
+            if answer != b'\n':
+                raise Unsupported
+        return self._packets.lines()
+
+    def asked(self, request: bytes) -> _Packets:
+        """The packets of its answer. Raises BrokenPipeError, EOFError."""
+        self._send(request)
+        self._packets.begin()
+        return self._packets
+
+    def _send(self, data: bytes) -> None:
+        self._requests.write(data)
+        self._requests.flush()
+
+    def close(self) -> bytes:
+        """Ends the program; what it told the user."""
+        self._answers.close()
         try:
-            if greeting:
-                _greet(process.stdin, process.stdout, greeting)
-            yield process.stdout, process.stdin
-        finally:
-            process.stdout.close()
-            _close(process.stdin)
-            process.terminate()
-            process.wait()
-
-
-def _environment(of_ours: bool) -> dict[str, str]:
-    """What is said of our repository means nothing in another."""
-    kept = dict(os.environ)
-    if not of_ours:
-        for name in run.text('rev-parse', '--local-env-vars').split('\n'):
-            kept.pop(name, None)
-    return {**kept, 'GIT_PROTOCOL': 'version=2'}
-
-
-def _close(stream: IO[bytes]) -> None:
-    try:
-        stream.close()
-    except BrokenPipeError:
-        pass
-
-
-def _greet(requests: IO[bytes], answers: IO[bytes], service: bytes) -> None:
-    """Have a remote helper connect us (gitremote-helpers(7))."""
-    try:
-        requests.write(b'stateless-connect ' + service + b'\n')
-        requests.flush()
-    except BrokenPipeError:
-        raise Unsupported from None
-    if answers.readline() != b'\n':
-        raise Unsupported
-
-
-def _command(url: str) -> tuple[tuple[str, ...], bytes]:
-    """The program that connects us, and what to ask it for if it is a helper."""
-    if _setting('protocol.version') in _OLD_PROTOCOLS:
-        raise Unsupported
-    address = _address(url)
-    scheme, colon, _ = address.partition('://')
-    if colon and scheme in _HTTP:
-        _check_allowed(scheme)
-        return ('git', f'remote-{scheme}', url, address), b'git-upload-pack'
-    if place := ssh.parse(address):
-        _check_allowed('ssh')
-        return _over_ssh(place, address), b''
-    return ('git', 'upload-pack', _path(address)), b''
-
-
-def _address(url: str) -> str:
-    if any(_setting(f'remote.{url}.{key}') for key in ('uploadpack', 'vcs')):
-        raise Unsupported
-    return run.text('ls-remote', '--get-url', url)
-
-
-def _path(address: str) -> str:
-    """Where on this machine that is. Raises Unsupported."""
-    _check_allowed('file')
-    scheme, colon, rest = address.partition('://')
-    if colon and scheme == 'file':
-        return unquote(rest)
-    if colon or is_far(address) or '::' in address or not os.path.isdir(address):
-        raise Unsupported
-    return address
-
-
-def near(url: str) -> Path | None:
-    """The objects of a repository of this machine: they need no server."""
-    try:
-        git_dir = local_git_dir(_path(_address(url)), Path.cwd())
-    except Unsupported:
-        return None
-    return git_dir / 'objects' if git_dir else None
-
-
-def _over_ssh(place: Place, address: str) -> tuple[str, ...]:
-    path = place.path[1:] if place.path.startswith('/~') else place.path
-    if '%' in address or not path or path.startswith('-'):
-        raise Unsupported       # git knows what is meant
-    # Always in quotes: git-shell, and what hosts run, ask for them.
-    quoted = "'" + path.replace("'", "'\\''").replace('!', "'\\!'") + "'"
-    try:
-        return ssh.line(place, f'git-upload-pack {quoted}', tells_version=True)
-    except GitModelError:
-        raise Unsupported from None
-
-
-def _check_allowed(scheme: str) -> None:
-    """Whoever forbids protocols is left to git, which knows all the ways to."""
-    allowed = os.environ.get('GIT_ALLOW_PROTOCOL')
-    if allowed is not None and scheme in allowed.split(':'):
-        return
-    settings = map(_setting, (f'protocol.{scheme}.allow', 'protocol.allow'))
-    if allowed is not None or any(settings) or 'GIT_PROTOCOL_FROM_USER' in os.environ:
-        raise Unsupported
-
-
-def _setting(key: str) -> str:
-    return (settings.get((), key) or '').strip()
+            self._requests.close()
+        except BrokenPipeError:
+            pass
+        self._process.terminate()
+        self._process.wait()
+        with self._said as file:
+            file.seek(0)
+            return file.read(_MOST_SAID)

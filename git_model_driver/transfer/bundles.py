@@ -45,6 +45,7 @@ def create(
         if ready:
             _, _, refs = packing.written(
                 quarantine.packs, list(outgoing.bases_first(ready)), Plain(),
+                repository.algorithm,
             )
         _write(target, head, refs, quarantine)
     return len(ready)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from collections.abc import Iterator
-from functools import cached_property
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from typing import NamedTuple
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.git import repository as repositories
 from git_model_driver.git import run
+from git_model_driver.git.remoteconfig import RemoteConfig
 from git_model_driver.git.repository import Repository
 from git_model_driver.transfer.remotestore import RemoteStore
 from git_model_driver.transfer.seals import Plain
@@ -33,19 +33,8 @@ from git_model_driver.transfer.seals import Seal
 GIT, LFS, DIRECTORY, NONE = 'git', 'lfs', 'directory', 'none'
 _URLS = ('url', 'pushurl')
 _STORE, _KEY, _MIRROR = 'modelstore', 'modelkey', 'mirror'
-_REMOTES = r'^remote\.'
-_IN_REPOSITORY = ('local', 'worktree')
 FindSeal = Callable[[], Seal]
 _SEALED = (GIT,)            # and what is kept at an address
-
-
-class Setting(NamedTuple):
-    """``key`` is its last word, in lower case."""
-
-    scope: str
-    remote: str
-    key: str
-    value: str
 
 
 class Address(NamedTuple):
@@ -74,21 +63,13 @@ class Address(NamedTuple):
 
 
 class Remotes:
-    """Those of a repository, whose configuration is read once, when it is needed."""
+    """Those of a repository."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(
+        self, repository: Repository, config: RemoteConfig | None = None,
+    ) -> None:
         self._repository = repository
-
-    @cached_property
-    def _settings(self) -> list[Setting]:
-        found = run.attempt('config', '-z', '--show-scope', '--get-regexp', _REMOTES)
-        if found.code > 1:      # 1 is that there are none
-            run.check(found, 'config')
-        words = found.out.split(b'\0')[:-1]
-        return list(map(_setting, words[::2], words[1::2]))
-
-    def _of(self, name: str) -> dict[str, str]:
-        return {each.key: each.value for each in self._settings if each.remote == name}
+        self._config = config or RemoteConfig()
 
     @property
     def _base(self) -> Path:
@@ -96,10 +77,10 @@ class Remotes:
 
     def address(self, name: str, push: bool = False) -> Address:
         """Of a remote, or a directory or address itself."""
-        found = run.attempt('remote', 'get-url', *(['--push'] if push else []), name)
-        if found.code:
+        url = self._config.url_of(name, push)
+        if url is None:
             return Address(self._named(name), name, Path.cwd())
-        return Address(name, os.fsdecode(found.out).rstrip('\n'), self._base)
+        return Address(name, url, self._base)
 
     def pushed_to(self, name: str, url: str | None) -> Address:
         """As git tells its hook: an address is its own name."""
@@ -110,19 +91,17 @@ class Remotes:
         """The remote that an address is of, if it is one's: what is set for that holds,
         or what it has encrypted would be sent as it is.
         """
-        # As "git remote get-url" knows a remote, without asking it.
-        known = {s.remote for s in self._settings if s.scope in _IN_REPOSITORY}
-        if name in known:
+        if name in self._config.in_repository():
             return name
         of = (
-            each.remote for each in self._settings
-            if each.value == name and each.key in _URLS
+            each.remote for each in self._config.settings
+            if each.value == name and each.remote and each.word in _URLS
         )
         return next(of, name)
 
     def is_mirror(self, name: str) -> bool:
         """Whether git pushes all refs there, and deletes others."""
-        return _MIRROR in self._of(name) and run.attempt(
+        return _MIRROR in self._config.of_remote(name) and run.attempt(
             'config', '--bool', f'remote.{name}.mirror').out == b'true\n'
 
     def find(self, where: Address) -> RemoteStore | None:
@@ -135,10 +114,10 @@ class Remotes:
         seal = partial(self._seal, where.name)
         if is_address(kind):
             return _depot(where, kind, self._repository, seal)
-        return _KINDS[kind](where, self._repository, seal)
+        return _KINDS[kind](where, self._repository, self._config, seal)
 
     def _seal(self, name: str) -> Seal:
-        value = self._of(name).get(_KEY)
+        value = self._config.of_remote(name).get(_KEY)
         if value is None:
             return Plain()
         from git_model_driver.transfer import keys
@@ -150,7 +129,7 @@ class Remotes:
         where it is to be.
         """
         default = DIRECTORY if where.directory else GIT
-        settings = self._of(where.name)
+        settings = self._config.of_remote(where.name)
         kind = settings.get(_STORE, default).strip()
         if kind != NONE and kind not in _KINDS and not is_address(kind):
             raise GitModelError(
@@ -169,9 +148,8 @@ class Remotes:
         Directories of this machine are looked into without being asked
         (git.repository).
         """
-        names = run.text('remote').split('\n')
-        names.sort(key=lambda name: name != 'origin')
-        known = [self.address(name) for name in filter(None, names)]
+        names = sorted(self._config.names(), key=lambda name: name != 'origin')
+        known = [self.address(name) for name in names]
         urls = {_as_fetched(where.url) for where in known}
         known += [
             Address(url, url, self._base)
@@ -188,12 +166,6 @@ class Remotes:
                 continue
             if store is not None:
                 yield store
-
-
-def _setting(scope: bytes, record: bytes) -> Setting:
-    key, _, value = os.fsdecode(record).partition('\n')
-    remote, _, last = key.removeprefix('remote.').rpartition('.')
-    return Setting(scope.decode(), remote, last, value)
 
 
 def is_address(value: str) -> bool:
@@ -223,10 +195,12 @@ def _refuse_key(where: Address, kind: str) -> None:
 # Each of these imports what no other kind needs: a push waits for it.
 
 
-def _git(where: Address, repository: Repository, seal: FindSeal) -> RemoteStore:
+def _git(
+    where: Address, repository: Repository, config: RemoteConfig, seal: FindSeal,
+) -> RemoteStore:
     from git_model_driver.transfer.gitrefs.remote import GitRemote
 
-    return GitRemote(where.name, repository, seal)
+    return GitRemote(where.name, repository, config, seal)
 
 
 def _depot(
@@ -237,13 +211,17 @@ def _depot(
     return Depot(where.name, url, repository, seal)
 
 
-def _lfs(where: Address, repository: Repository, seal: FindSeal) -> RemoteStore:
+def _lfs(
+    where: Address, repository: Repository, config: RemoteConfig, seal: FindSeal,
+) -> RemoteStore:
     from git_model_driver.transfer.lfs.remote import LfsRemote
 
     return LfsRemote(where.name, where.url, where.base, repository)
 
 
-def _directory(where: Address, repository: Repository, seal: FindSeal) -> RemoteStore:
+def _directory(
+    where: Address, repository: Repository, config: RemoteConfig, seal: FindSeal,
+) -> RemoteStore:
     if where.directory is None:
         raise GitModelError(
             f"'{where.url}' is no repository in a directory of this machine",
@@ -255,5 +233,5 @@ def _directory(where: Address, repository: Repository, seal: FindSeal) -> Remote
     return DirectoryRemote(where.directory)
 
 
-_Maker = Callable[[Address, Repository, FindSeal], RemoteStore]
+_Maker = Callable[[Address, Repository, RemoteConfig, FindSeal], RemoteStore]
 _KINDS: dict[str, _Maker] = {GIT: _git, LFS: _lfs, DIRECTORY: _directory}

@@ -13,6 +13,7 @@ from git_model_driver.git import operation
 from git_model_driver.git import repository
 from git_model_driver.git import run
 from git_model_driver.git.catfile import CatFile
+from git_model_driver.git.remoteconfig import RemoteConfig
 from tests.testing.repository import Git
 
 
@@ -99,7 +100,7 @@ def test_stores_around_a_repository_are_found(
     found = repository.find()
     store = git.path / '.git' / 'model'
     assert repository.alternate_stores(found) == [store]
-    assert repository.neighbour_stores(found) == [store]
+    assert repository.neighbour_stores(found, RemoteConfig()) == [store]
 
 
 def test_alternates_that_go_round_come_to_an_end(git: Git) -> None:

@@ -2,14 +2,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import transport
+from git_model_driver.git.packstream import PackStream
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Ref
+from git_model_driver.git.uploadpack import UploadPack
+from git_model_driver.git.way import Unsupported
 from git_model_driver.transfer.gitrefs import batches
 from git_model_driver.transfer.gitrefs.batches import Stored
 from git_model_driver.transfer.notes import folder_of
@@ -28,8 +32,11 @@ class Known:
     leads to would be read before it is known who wrote it.
     """
 
-    def __init__(self, url: str, repository: Repository, seal: Seal) -> None:
+    def __init__(
+        self, url: str, repository: Repository, server: UploadPack, seal: Seal,
+    ) -> None:
         self._url = url
+        self._server = server
         self._seal = seal
         self._repository = repository
         self._tmp = repository.store_root / 'tmp'
@@ -58,7 +65,7 @@ class Known:
         Raises GitError; GitModelError where they are encrypted with another key.
         """
         refs = {
-            found: ref for ref in transport.refs_of(self._url)
+            found: ref for ref in self._refs()
             if (found := batches.parse_ref(ref.name))
         }
         there = {
@@ -77,15 +84,43 @@ class Known:
         temporary.write_text(text, encoding='utf-8')
         os.replace(temporary, self._folder / id_)
 
+    def _refs(self) -> list[Ref]:
+        try:
+            return self._server.refs(transport.NAMESPACE)
+        except Unsupported:
+            return transport.refs_of(self._url)
+
     def _get(self, refs: dict[str, Ref]) -> None:
+        try:
+            lists = self._asked(refs)
+        except Unsupported:
+            lists = self._fetched(refs)
+        for id_ in refs.keys() & lists.keys():
+            with said_of(f"'{self._url}'"):
+                text = self._opened(lists[id_])
+            self.add(id_, text)
+
+    def _asked(self, refs: Mapping[str, Ref]) -> dict[str, bytes]:
+        """Lists by what they are, which is their name: what was tampered with is of
+        another.
+        """
+        found: dict[str, bytes] = {}
+
+        def take(pack: PackStream) -> None:
+            for blob in pack.blobs():
+                data = b''.join(blob.pieces)
+                found[batches.id_of(data)] = data
+
+        self._server.fetch([ref.oid for ref in refs.values()], take)
+        return found
+
+    def _fetched(self, refs: Mapping[str, Ref]) -> dict[str, bytes]:
         with Quarantine(self._tmp, self._repository) as quarantine:
             quarantine.fetch(self._url, [ref.name for ref in refs.values()])
-            for id_, ref in refs.items():
-                data = quarantine.blob(f'{ref.oid}:{batches.INDEX}')
-                if batches.id_of(data) == id_:      # or it was tampered with
-                    with said_of(f"'{self._url}'"):
-                        text = self._opened(data)
-                    self.add(id_, text)
+            blobs = (
+                quarantine.blob(f'{ref.oid}:{batches.INDEX}') for ref in refs.values()
+            )
+            return {batches.id_of(data): data for data in blobs}
 
     def _opened(self, data: bytes) -> str:
         if not is_sealed(data):

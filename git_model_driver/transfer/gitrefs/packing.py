@@ -24,7 +24,7 @@ _WHO = 'git-model <git-model@localhost> 0 +0000'
 
 
 def written(
-    folder: Path, batch: Sequence[Outgoing], seal: Seal,
+    folder: Path, batch: Sequence[Outgoing], seal: Seal, algorithm: str,
 ) -> tuple[str, str, list[Ref]]:
     """Write a pack with a batch: its id, its list, what is to be pushed."""
     sizes = [seal.size(outgoing.nbytes) for outgoing in batch]
@@ -33,7 +33,7 @@ def written(
     # Beside: two trees of objects and padding, their tree, the list, its tree, commits.
     count = parts + padding + 7
     # Git computes the sum anew in what it sends, and nobody else sees this pack.
-    with PackWriter(folder, transport.algorithm(), count, sums_all=False) as pack:
+    with PackWriter(folder, algorithm, count, sums_all=False) as pack:
         stored = [_added(pack, outgoing, seal) for outgoing in batch]
         text = batches.serialize(stored)
         list_ = b''.join(seal.seal([text.encode()], batches.LIST))

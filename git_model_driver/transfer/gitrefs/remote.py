@@ -17,13 +17,14 @@ from git_model_driver.core.errors import GitError
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import progress
-from git_model_driver.git import transport
-from git_model_driver.git import uploadpack
 from git_model_driver.git.progress import Progress
+from git_model_driver.git.remoteconfig import RemoteConfig
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
 from git_model_driver.git.transport import Refused
-from git_model_driver.git.uploadpack import Unsupported
+from git_model_driver.git.uploadpack import UploadPack
+from git_model_driver.git.way import Unsupported
+from git_model_driver.git.way import Way
 from git_model_driver.store.objects import Store
 from git_model_driver.transfer import outgoing
 from git_model_driver.transfer.gitrefs import batches
@@ -48,11 +49,14 @@ class GitRemote:
     """A repository that git can push to and fetch from, at ``url``."""
 
     def __init__(
-        self, url: str, repository: Repository, seal: Callable[[], Seal] = Plain,
+        self, url: str, repository: Repository, config: RemoteConfig,
+        seal: Callable[[], Seal] = Plain,
     ) -> None:
         self.url = url
         self._repository = repository
         self._find_seal = seal
+        self._way = Way(url, config)
+        self._server = UploadPack(self._way, repository.algorithm)
         self._tmp = repository.store_root / 'tmp'
         self._is_direct = True      # until git fetch has to do it
 
@@ -67,23 +71,25 @@ class GitRemote:
     @cached_property
     def _near(self) -> tuple[Path, ...]:
         """Where its objects are, if they can be read as ours are."""
-        return tuple(filter(None, [uploadpack.near(self.url)]))
+        return tuple(filter(None, [self._way.near()]))
 
     @cached_property
     def _known(self) -> Known:
-        return Known(self.url, self._repository, self._seal)
+        return Known(self.url, self._repository, self._server, self._seal)
 
     def new(self, revisions: Sequence[str]) -> dict[Oid, str]:
         """What commits it has we remember, if it has any tensors at all."""
         more = beyond(self.url, revisions)
         if self._known.any() and not more:
             return {}       # and nobody was asked
-        self._known.refresh()
+        with self._server:
+            self._known.refresh()
         return more if self._known.any() else needed(revisions)
 
     def lacking(self, oids: Collection[Oid]) -> set[Oid]:
         """As its lists say: Git itself sees to it that what refs lead to is there."""
-        self._known.refresh()
+        with self._server:
+            self._known.refresh()
         there = self._known.stored()
         return {
             oid for oid in oids
@@ -96,7 +102,8 @@ class GitRemote:
         ``objects`` says where each is needed. A difference travels as one where the
         other side has what it is from, or gets it.
         """
-        self._known.refresh()
+        with self._server:
+            self._known.refresh()
         there = self._known.stored()
         lacking = {oid: path for oid, path in objects.items() if oid not in there}
         scratch = self._tmp / f'push-{os.getpid()}-{os.urandom(8).hex()}'
@@ -111,7 +118,9 @@ class GitRemote:
 
     def _push(self, batch: Sequence[Outgoing]) -> None:
         with Quarantine(self._tmp, self._repository) as quarantine:
-            id_, text, refs = packing.written(quarantine.packs, batch, self._seal)
+            id_, text, refs = packing.written(
+                quarantine.packs, batch, self._seal, self._repository.algorithm,
+            )
             quarantine.push(self.url, refs, progress.relayed('Sending tensors'))
             self._known.add(id_, text)
 
@@ -120,7 +129,10 @@ class GitRemote:
 
         Raises GitError where it cannot be reached, CorruptObject.
         """
-        lacking = set(wanted)
+        with self._server:
+            self._take_all(set(wanted), store)
+
+    def _take_all(self, lacking: set[Oid], store: Store) -> None:
         there = self._known.stored()
         if not lacking <= there.keys():
             self._known.refresh()
@@ -144,23 +156,22 @@ class GitRemote:
         self, needed: Sequence[Stored], fetches: Iterable[list[str]], store: Store,
         meter: Progress,
     ) -> None:
-        algorithm = transport.algorithm()
+        algorithm = self._repository.algorithm
         with Quarantine(self._tmp, self._repository, *self._near) as quarantine:
             arrivals = Arrivals(quarantine.folder, needed, algorithm, meter)
             if not (self._near and _has_all(quarantine, arrivals)):
                 for names in fetches:
-                    self._fetch(names, algorithm, arrivals, quarantine)
+                    self._fetch(names, arrivals, quarantine)
                 with quarantine.objects as objects:
                     arrivals.add_missing(objects)
             incoming.unpack(arrivals, needed, store, self._seal)
 
     def _fetch(
-        self, names: Sequence[str], algorithm: str, arrivals: Arrivals,
-        quarantine: Quarantine,
+        self, names: Sequence[str], arrivals: Arrivals, quarantine: Quarantine,
     ) -> None:
         if self._is_direct:
             try:
-                uploadpack.fetch(self.url, names, algorithm, arrivals.take)
+                self._server.fetch(names, arrivals.take)
                 return
             except Unsupported:     # and not asked for again
                 self._is_direct = False

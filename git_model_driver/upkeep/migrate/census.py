@@ -45,15 +45,19 @@ class Row(NamedTuple):
     manifests: Count
 
 
-def census(options: Options) -> list[Row]:
-    """A row for each pattern that a file has. A file counts for the first one."""
+def census(options: Options, algorithm: str) -> list[Row]:
+    """A row for each pattern that a file has. A file counts for the first one.
+
+    ``algorithm`` is that of the names of objects here.
+    """
     with Objects() as objects:
         tips = tips_of(options)
         patterns = patterns_of(options, tips, objects, (MODEL, LFS))
         excluded = plans.given(options.exclude)
         plan = Plan(LFS, MODEL, patterns, excluded, True)
         listings = Listings(objects)
-        trees = Trees(objects, listings, plan, Named(), lambda file: file.oid)
+        named = Named(algorithm)
+        trees = Trees(objects, listings, plan, named, lambda file: file.oid)
         files: dict[int, set[tuple[bytes, str]]] = defaultdict(set)
         oids = history.commits(tip.oid for tip in tips)
         for _, commit in commits(oids, objects, listings):

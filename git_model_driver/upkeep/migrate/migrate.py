@@ -177,7 +177,8 @@ class _Migration:
         self, listed: list[str], note: Convert,
     ) -> tuple[dict[str, Active], bool]:
         return survey(
-            listed, self._objects, self._listings, self._trees(Named(), note),
+            listed, self._objects, self._listings,
+            self._trees(Named(self._repository.algorithm), note),
             self._plan, self._meter('Looking'),
         )
 
