@@ -4,7 +4,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote
 
 from git_model_driver.transfer.depot.folder import Folder
 from git_model_driver.transfer.depot.place import Place
@@ -18,6 +17,8 @@ def place(value: str, beside: Path | None = None) -> Place:
     """
     for scheme in _FILE:
         if value.startswith(scheme):
+            from urllib.parse import unquote  # 3 ms
+
             path = os.path.abspath(unquote(value.removeprefix(scheme)))
             return Folder(Path(path), beside)
     if '://' not in value:
