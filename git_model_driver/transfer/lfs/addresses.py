@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 _PORTS = {'http': 80, 'https': 443}
 
 
-@lru_cache(64)      # one is taken apart for each thing that is to be known of it
+@lru_cache(64)      # several things are to be known of one
 def split(url: str) -> SplitResult:
     """Raises ValueError for what is not http(s)://host/…"""
     parts = urlsplit(url)
@@ -18,6 +18,7 @@ def split(url: str) -> SplitResult:
     return parts
 
 
+@lru_cache(64)
 def origin(url: str) -> str:
     """Scheme, host and port: who is asked."""
     parts = split(url)
