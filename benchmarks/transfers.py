@@ -1,10 +1,10 @@
 """Pushes and clones of a model, beside git-lfs: python benchmarks/transfers.py [--mb N]
 
 Writes benchmarks/transfers.md. A push that takes a moment is made to several fresh
-repositories (--times), and the median told. "Another disk" is another file system
-(--other), where nothing can be linked. The servers are those of the tests, on this
-machine, in the process that measures: their CPU counts only where git starts them
-itself (file://).
+repositories (--times), a small model is cloned several times, and the median told.
+"Another disk" is another file system (--other), where nothing can be linked. The
+servers are those of the tests, on this machine, in the process that measures: their
+CPU counts only where git starts them itself (file://).
 Needs what the tests need, git-lfs, and four times the model in free space.
 """
 from __future__ import annotations
@@ -41,6 +41,7 @@ from tests.testing.repository import pinned_environment  # noqa: E402
 M = 'm.safetensors'
 HTTP, FILE, OTHER = 'http', 'file', 'another disk'
 LFS = 'git-lfs'
+_SMALL = 200_000_000     # bytes: a clone takes a moment
 STEPS = ('push', 'push, 5 % changed', 'clone')
 
 
@@ -92,6 +93,10 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Sample:
     return sample
 
 
+def _middle(samples: list[Sample]) -> Sample:
+    return sorted(samples, key=lambda sample: sample.cpu)[len(samples) // 2]
+
+
 class Story:
     """One kind: a repository, what it pushes to, and clones of that."""
 
@@ -101,6 +106,7 @@ class Story:
         self.kind = kind
         self.model = model
         self.times = 1 if kind.over == HTTP or kind.name == 'git' else times
+        self.clones = times if model.nbytes < _SMALL else 1
         name = kind.label.replace(', ', '-').replace('/', '_').replace(' ', '_')
         self.root = root / name
         self.place = far
@@ -162,8 +168,7 @@ class Story:
             push = ('git', 'push', '-q', 'origin', 'main')
             samples.append(run(push, self.repository, self.env))
             moved = measure.size_of(self.place) - before
-        samples.sort(key=lambda sample: sample.cpu)
-        return samples[len(samples) // 2], moved
+        return _middle(samples), moved
 
     def told(self) -> Row:
         self.prepare()
@@ -181,16 +186,20 @@ class Story:
             moved.append(grown)
             if (self.kind, step) == (_FLOOR, STEPS[0]):
                 floor = self.floor()
-        target = self.root / 'clone'
-        samples.append(run(
-            ('git', 'clone', '-q', self.url(0), str(target)), self.root / 'home',
-            self.env,
-        ))
-        same = subprocess.run(('cmp', str(path), str(target / M)), check=False)
-        if same.returncode:
-            raise SystemExit(f'{self.kind.label}: the clone has another model')
+        clones = [self.clone(number) for number in range(self.clones)]
+        samples.append(_middle(clones))
         shutil.rmtree(self.root)
         return Row(self.kind, samples, moved, floor)
+
+    def clone(self, number: int) -> Sample:
+        target = self.root / f'clone{number}'
+        command = ('git', 'clone', '-q', self.url(0), str(target))
+        sample = run(command, self.root / 'home', self.env)
+        here = str(self.repository / M)
+        same = subprocess.run(('cmp', here, str(target / M)), check=False)
+        if same.returncode:
+            raise SystemExit(f'{self.kind.label}: the clone has another model')
+        return sample
 
     def floor(self) -> Sample:
         """Git alone: the packs are there, and sent as they are."""
@@ -210,7 +219,8 @@ def report(rows: list[Row], nbytes: int, times: int) -> list[str]:
         'to git-lfs by the same way. Memory is that of the largest process that',
         'is not git. "Another disk" is another file system, where nothing can be '
         'linked. Written by `benchmarks/transfers.py`, '
-        f'costs of pushes that take a moment are medians of {times}.', '',
+        f'costs of pushes that take a moment are medians of {times}'
+        f'{", those of clones, too" if nbytes < _SMALL else ""}.', '',
         f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · Python '
         f'{platform.python_version()} · {_version("git")} · {_version("git-lfs")} · '
         f'{time.strftime("%Y-%m-%d")}', '',
