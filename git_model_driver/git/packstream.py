@@ -11,7 +11,7 @@ from git_model_driver.git.packs import BLOB
 from git_model_driver.git.packs import COMMIT
 
 _HEAD = struct.Struct('>4sII')
-_TAG = 4
+_TAG, _REF_DELTA = 4, 7
 _VERSIONS = (2, 3)
 _LONGEST_SIZE = 10      # bytes
 
@@ -21,15 +21,18 @@ class Difference(ValueError):
 
 
 class Object(NamedTuple):
-    """``pieces`` must be read before the next object is."""
+    """``pieces`` must be read before the next object is; where it has a ``base``, they
+    are those of a difference from the object of that name.
+    """
 
     kind: int
     nbytes: int
     pieces: Iterator[bytes]
+    base: bytes | None = None
 
 
 class PackStream:
-    """Objects that are stored whole. Raises ValueError, Difference, EOFError.
+    """Objects as they come. Raises ValueError, Difference, EOFError.
 
     The names of objects, and the sum of the whole, are not computed.
     """
@@ -38,18 +41,29 @@ class PackStream:
         self._data = iter(data)
         self._buffer = memoryview(b'')
 
-    def __iter__(self) -> Iterator[Object]:
+    def objects(self, name_length: int) -> Iterator[Object]:
+        """All of them, those that are differences from a named object, too; names have
+        so many bytes.
+        """
         magic, version, count = _HEAD.unpack(self._take(_HEAD.size))
         if magic != b'PACK' or version not in _VERSIONS:
             raise ValueError('this is no pack')
         for _ in range(count):
             kind, nbytes = self._head()
-            if kind not in range(COMMIT, _TAG + 1):
+            base = self._take(name_length) if kind == _REF_DELTA else None
+            if kind not in (*range(COMMIT, _TAG + 1), _REF_DELTA):
                 raise Difference('an object is stored as a difference')
-            yield Object(kind, nbytes, self._inflated(nbytes))
+            yield Object(kind, nbytes, self._inflated(nbytes), base)
+
+    def __iter__(self) -> Iterator[Object]:
+        """Those that are stored whole, as all must be."""
+        for object_ in self.objects(0):
+            if object_.base is not None:
+                raise Difference('an object is stored as a difference')
+            yield object_
 
     def blobs(self) -> Iterator[Object]:
-        """Blobs only."""
+        """Blobs only, stored whole."""
         for object_ in self:
             if object_.kind == BLOB:
                 yield object_

@@ -57,11 +57,11 @@ class RemoteConfig:
         return {s.remote for s in self.settings if s.scope in _IN_REPOSITORY}
 
     def names(self) -> list[str]:
-        """Remotes that something can be fetched from."""
-        return sorted({
-            each.remote for each in self.settings
-            if each.remote and each.word in ('url', 'vcs')
-        })
+        """As "git remote" lists them: one may have no address, but say where its
+        tensors are. Git takes no name that begins with a slash.
+        """
+        names = {each.remote for each in self.settings}
+        return sorted(name for name in names if name and not name.startswith('/'))
 
     @cached_property
     def _rewrites(self) -> bool:

@@ -22,6 +22,7 @@ PathLike = Union[os.PathLike[str], str, None]
 _MOST_SAID = 1 << 16
 _MOST_LINES = 8
 _PROGRESS = rb'(remote: )?[A-Z][a-z ]+: +[0-9]+'
+_WRONG = 'fatal: ', 'error: '
 _NO_MORE: Mapping[str, str] = {}
 
 
@@ -97,8 +98,14 @@ def check(result: Result, command: str) -> bytes:
 def _said(err: bytes) -> list[str]:
     """The lines, what went wrong first."""
     lines = [line.strip() for line in err.decode(errors='replace').splitlines()]
-    lines.sort(key=lambda line: not line.startswith(('fatal: ', 'error: ')))
+    lines.sort(key=lambda line: not line.startswith(_WRONG))
     return [_prefixless(line) for line in lines if line][:_MOST_LINES]
+
+
+def failures_in(err: bytes) -> list[str]:
+    """What it says to have gone wrong: other programs write there, too."""
+    lines = err.decode(errors='replace').splitlines()
+    return [_prefixless(line).strip() for line in lines if line.startswith(_WRONG)]
 
 
 def _prefixless(line: str) -> str:

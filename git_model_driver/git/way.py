@@ -41,8 +41,10 @@ class Program(NamedTuple):
 class Way:
     """To a remote, or to an address itself."""
 
-    def __init__(self, url: str, config: RemoteConfig) -> None:
+    def __init__(self, url: str, base: Path, config: RemoteConfig) -> None:
+        """``base`` is where a relative address starts."""
         self.url = url
+        self._base = base
         self._config = config
 
     def program(self) -> Program:
@@ -62,7 +64,7 @@ class Way:
     def near(self) -> Path | None:
         """The objects of a repository of this machine: they need no server."""
         try:
-            git_dir = local_git_dir(self._path(), Path.cwd())
+            git_dir = local_git_dir(self._path(), self._base)
         except Unsupported:
             return None
         return git_dir / 'objects' if git_dir else None
@@ -75,16 +77,17 @@ class Way:
         return self._config.address(self.url)
 
     def _path(self) -> str:
-        """Where on this machine that is. Raises Unsupported."""
+        """Where on this machine that is: an absolute path. Raises Unsupported."""
         self._check_allowed('file')
         scheme, colon, rest = self._address.partition('://')
         if colon and scheme == 'file':
-            return unquote(rest)
+            return os.path.join(self._base, unquote(rest))
+        path = os.path.join(self._base, self._address)
         if colon or is_far(self._address) or '::' in self._address or (
-            not os.path.isdir(self._address)
+            not os.path.isdir(path)
         ):
             raise Unsupported
-        return self._address
+        return path
 
     def _check_allowed(self, scheme: str) -> None:
         """Whoever forbids protocols is left to git, which knows all the ways to."""

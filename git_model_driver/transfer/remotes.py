@@ -200,7 +200,7 @@ def _git(
 ) -> RemoteStore:
     from git_model_driver.transfer.gitrefs.remote import GitRemote
 
-    return GitRemote(where.name, repository, config, seal)
+    return GitRemote(where.name, where.base, repository, config, seal)
 
 
 def _depot(

@@ -1,6 +1,7 @@
 """Tensors on the same Git remote as the commits: push and clone are enough."""
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,93 @@ def test_a_merge_goes_there_and_back(told: Repo, url: str, tmp_path: Path) -> No
     assert carl.sha256(M) == told.sha256(M)
     carl.git('model', 'fetch')
     assert carl.git('model', 'fsck').endswith('all is well\n')
+
+
+def logged_ssh(tmp_path: Path, before: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """From now on ssh writes a line for each connection, and does this before it."""
+    script, log = tmp_path / 'logged-ssh', tmp_path / 'ssh.log'
+    script.write_text(
+        f'#!/bin/sh\necho x >>"{log}"\n{before}\nexec "{os.environ["GIT_SSH"]}" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv('GIT_SSH', str(script))
+    return log
+
+
+def connections(log: Path) -> int:
+    """Since it was last asked."""
+    made = log.read_text().count('x') if log.exists() else 0
+    log.unlink(missing_ok=True)
+    return made
+
+
+@pytest.fixture
+def over_ssh(told: Repo, tmp_path: Path) -> Iterator[str]:
+    """Three pushes were made there."""
+    remotes.bare(told, tmp_path)
+    with servers.ssh(tmp_path / 'srv') as address:
+        connect(told, f'{address}/bare.git')
+        for seed in (10, 11, 12):
+            save(told, seed)
+            told.commit(f'version {seed}')
+            told.git('push', '-q', '-u', 'origin', 'main')
+        yield f'{address}/bare.git'
+
+
+def test_whatever_was_pushed_is_had_by_one_connection(
+    told: Repo, over_ssh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Git's own, and one for refs, three lists, and tensors."""
+    log = logged_ssh(tmp_path, '', monkeypatch)
+    bob = clone(told, over_ssh, tmp_path / 'bob')
+    assert bob.sha256(M) == told.sha256(M)
+    assert connections(log) == 2
+    bob.git('model', 'fetch')
+    assert connections(log) == 2        # and one for what is noted of versions
+    assert bob.git('model', 'fsck').endswith('all is well\n')
+
+
+def test_a_server_of_the_old_protocol_is_asked_once_whether_it_is_one(
+    told: Repo, over_ssh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = logged_ssh(tmp_path, 'unset GIT_PROTOCOL', monkeypatch)
+    bob = clone(told, over_ssh, tmp_path / 'bob')
+    assert bob.sha256(M) == told.sha256(M)
+    # Git's own; ours; refs, lists, tensors by name, those of three batches.
+    assert connections(log) == 8
+
+
+def test_a_host_that_cannot_be_reached_is_tried_once(
+    told: Repo, over_ssh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bob = clone(told, over_ssh, tmp_path / 'bob', '--no-checkout')
+    failing = 'echo "ssh: connect to host there.example: No route" >&2; exit 255'
+    log = logged_ssh(tmp_path, failing, monkeypatch)
+    done = bob.run('git', 'model', 'fetch', code=128)
+    assert done.err == (
+        "warning: cannot read from 'origin': ssh: connect to host there.example: "
+        'No route\n'
+        'error: 11 tensors could not be found\n'
+        'hint: name another repository: git model fetch <remote>\n'
+    )
+    assert connections(log) == 2        # and one for what is noted of versions
+    done = bob.run('git', 'checkout', '-q', 'main')
+    assert 'ssh: connect to host there.example: No route\n' in done.err
+    assert connections(log) == 1
+
+
+def test_a_relative_address_is_seen_from_the_top(told: Repo, tmp_path: Path) -> None:
+    """As git sees it, wherever git-model is called; another repository may be there."""
+    remotes.bare(told, tmp_path)
+    connect(told, '../srv/bare.git')
+    told.git('push', '-q', '-u', 'origin', 'main')
+    inner = told.path / 'one/two'
+    inner.mkdir(parents=True)
+    told.git('init', '-q', '--bare', str(told.path / 'one/srv/bare.git'))
+    told.lose()
+    said = told.git('-C', str(inner), 'model', 'fetch')
+    assert said == 'Got 5 tensors.\n'
+    said = told.git('-C', str(inner), 'model', 'fsck', '--remote', 'origin')
+    assert said.endswith('all is well\n')
 
 
 def sizes(folder: Path) -> int:

@@ -420,6 +420,18 @@ def test_what_refuses_is_told_in_words(
     assert bucket.keys() == []
 
 
+def test_a_remote_may_be_nothing_but_a_store(
+    told: Repo, share: Folder, tmp_path: Path,
+) -> None:
+    """It has no address that commits could be fetched from."""
+    connect(told, share.url)
+    told.git('push', '-q', 'origin', 'main')
+    bob = clone(told, tmp_path / 'bob', 'none')
+    bob.git('config', 'remote.tensors.modelStore', share.url)
+    assert bob.git('model', 'pull') == 'Wrote 1 model.\n'
+    assert bob.sha256(M) == told.sha256(M)
+
+
 def test_a_full_disk_is_told_and_leaves_nothing(
     told: Repo, share: Folder, tmp_path: Path,
 ) -> None:

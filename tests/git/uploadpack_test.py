@@ -32,7 +32,7 @@ class Counted(Way):
     """Counts connections; each is by this program where one is given."""
 
     def __init__(self, url: str, *programs: Program) -> None:
-        super().__init__(url, RemoteConfig())
+        super().__init__(url, Path.cwd(), RemoteConfig())
         self.programs = list(programs)
         self.made = 0
 
@@ -109,14 +109,29 @@ def test_what_it_does_not_have_git_is_to_ask_for(url: str) -> None:
 
 
 def test_a_connection_that_ended_meanwhile_is_made_again(far: Repo) -> None:
-    soon = Program(('timeout', '-s', 'KILL', '0.3', 'git', 'upload-pack',
-                    str(far.path)))
-    way = Counted(str(far.path), soon)
+    way = Counted(str(far.path))
     with UploadPack(way, 'sha1') as server:
         refs = server.refs(PREFIX)
-        time.sleep(0.5)
+        connection = server._connection
+        assert connection is not None
+        connection._process.kill()
+        connection._process.wait()
         assert server.refs(PREFIX) == refs
     assert way.made == 2
+
+
+@pytest.mark.parametrize('error', [OSError(28, 'full'), KeyboardInterrupt()])
+def test_what_fails_here_leaves_nothing_in_the_pipe(
+    far: Repo, error: BaseException,
+) -> None:
+    def take(pack: PackStream) -> None:
+        raise error
+
+    with UploadPack(Counted(str(far.path)), 'sha1') as server:
+        refs = server.refs(PREFIX)
+        with pytest.raises(type(error)):
+            server.fetch([refs[0].oid], take)
+        assert server.refs(PREFIX) == refs
 
 
 def test_names_of_the_other_kind_are_left_to_git(far: Repo) -> None:
@@ -138,8 +153,10 @@ def test_names_of_the_other_kind_are_left_to_git(far: Repo) -> None:
     [GREETING, ONE_REF[:-9]],
     [GREETING, ONE_REF[:-4] + b'0002'],     # an answer that ends too soon
     [GREETING, packet(b'ERR no such thing\n')],
-    [GREETING, packet(b'one word\n')[:12] + b'0000'],
-], ids=range(12))
+    [GREETING, packet(b'oneword\n') + b'0000'],
+    [GREETING, packet(b'--help:x refs/models/1\n') + b'0000'],
+    [GREETING, packet(b'1' * 41 + b' refs/models/1\n') + b'0000'],
+], ids=range(14))
 def test_who_does_not_speak_version_2_is_left_to_git(
     repo: Repo, answers: list[bytes],
 ) -> None:
@@ -170,6 +187,17 @@ def test_a_pack_that_breaks_off(repo: Repo, pack: bytes) -> None:
         'run the command again: it goes on where this one ended',)
 
 
+def test_what_a_helper_says_of_a_broken_transfer_is_told(repo: Repo) -> None:
+    answer = packet(b'packfile\n') + packet(b'\1PACK')
+    command = scripted(GREETING, answer).command[-1] + (
+        "; printf 'Be welcome.\nerror: RPC failed; curl 18\n' >&2")
+    way = Counted('x', Program(('sh', '-c', command)))
+    with UploadPack(way, 'sha1') as server, (
+        pytest.raises(GitError, match='while tensors arrived: RPC failed; curl 18')
+    ):
+        blobs(server, ['1' * 40])
+
+
 def test_an_error_in_the_middle_ends_the_connection(repo: Repo) -> None:
     answer = packet(b'packfile\n') + packet(b'\1PACK') + packet(b'ERR gone\n')
     way = Counted('x', scripted(GREETING, answer), scripted(GREETING, ONE_REF))
@@ -188,6 +216,35 @@ def test_what_git_says_of_a_failure_is_told(far: Repo) -> None:
             pytest.raises(GitError, match=f"repository '{url}/' not found")
         ):
             server.refs(PREFIX)
+
+
+def test_who_does_not_speak_version_2_is_not_asked_again(repo: Repo) -> None:
+    way = Counted('x', scripted(packet(b'version 1\n') + b'0000'))
+    for _ in range(2):
+        with UploadPack(way, 'sha1') as server:
+            for _ in range(2):
+                with pytest.raises(Unsupported):
+                    server.refs(PREFIX)
+    assert way.made == 2
+
+
+def test_what_ssh_says_is_told(repo: Repo) -> None:
+    said = 'echo "Be welcome." >&2; echo "Permission denied (publickey)." >&2; exit 255'
+    way = Counted('x', Program(('sh', '-c', said)))
+    with UploadPack(way, 'sha1') as server, pytest.raises(GitError) as e:
+        server.refs(PREFIX)
+    assert e.value.message == "cannot read from 'x': Permission denied (publickey)."
+    assert 'see that "git ls-remote x" works' in e.value.hints[0]
+
+
+def test_a_program_that_does_not_end_is_ended(repo: Repo) -> None:
+    program = Program(('sh', '-c', "trap '' TERM; printf 0000; exec sleep 60"))
+    began = time.monotonic()
+    with UploadPack(Counted('x', program), 'sha1') as server, (
+        pytest.raises(Unsupported)
+    ):
+        server.refs(PREFIX)
+    assert time.monotonic() - began < 30
 
 
 def test_a_wrong_password_is_asked_for_once(

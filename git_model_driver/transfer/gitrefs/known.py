@@ -8,6 +8,8 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git import transport
+from git_model_driver.git.packdelta import whole
+from git_model_driver.git.packs import BLOB
 from git_model_driver.git.packstream import PackStream
 from git_model_driver.git.repository import Repository
 from git_model_driver.git.transport import Quarantine
@@ -101,15 +103,15 @@ class Known:
             self.add(id_, text)
 
     def _asked(self, refs: Mapping[str, Ref]) -> dict[str, bytes]:
-        """Lists by what they are, which is their name: what was tampered with is of
-        another.
+        """Lists by what they are, which is their name: what was tampered with has
+        another. Lists look alike, so servers send some as differences from others.
         """
         found: dict[str, bytes] = {}
 
         def take(pack: PackStream) -> None:
-            for blob in pack.blobs():
-                data = b''.join(blob.pieces)
-                found[batches.id_of(data)] = data
+            for kind, data in whole(pack, self._repository.algorithm):
+                if kind == BLOB and (id_ := batches.id_of(data)) in refs:
+                    found[id_] = data
 
         self._server.fetch([ref.oid for ref in refs.values()], take)
         return found

@@ -46,16 +46,18 @@ _ALONE = 8 << 20        # of one push, from which on they are fetched alone
 
 
 class GitRemote:
-    """A repository that git can push to and fetch from, at ``url``."""
+    """A repository that git can push to and fetch from, at ``url`` as seen from
+    ``base``.
+    """
 
     def __init__(
-        self, url: str, repository: Repository, config: RemoteConfig,
+        self, url: str, base: Path, repository: Repository, config: RemoteConfig,
         seal: Callable[[], Seal] = Plain,
     ) -> None:
         self.url = url
         self._repository = repository
         self._find_seal = seal
-        self._way = Way(url, config)
+        self._way = Way(url, base, config)
         self._server = UploadPack(self._way, repository.algorithm)
         self._tmp = repository.store_root / 'tmp'
         self._is_direct = True      # until git fetch has to do it
