@@ -177,7 +177,8 @@ def test_an_object_that_another_put_there_is_not_believed(
     ]
     os.environ['GIT_DIR'] = str(repo.path / '.git')
     try:
-        _, _, refs = packing.written(repo.path / '.git/objects/pack', swapped, Plain())
+        folder = repo.path / '.git/objects/pack'
+        _, _, refs = packing.written(folder, swapped, Plain(), 'sha1')
     finally:
         del os.environ['GIT_DIR']
     specs = [f'{ref.oid}:{ref.name}' for ref in refs]
