@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from git_model_driver.core.errors import MissingObject
 from git_model_driver.core.manifest import Entry
 from git_model_driver.git.progress import NOBODY
 from git_model_driver.git.progress import Meter
+from git_model_driver.store import cores
 from git_model_driver.store.cache import Cache
 from git_model_driver.store.readable import Readable
 
@@ -217,7 +217,7 @@ def _compute_all(
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
+    with ThreadPoolExecutor(cores.threads()) as pool:
         yield from pool.map(one, entries)
 
 

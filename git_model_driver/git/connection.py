@@ -57,12 +57,12 @@ class Packets:
         return data
 
     def line(self) -> str:
-        return (self._next() or b'').decode(errors='surrogateescape').rstrip('\n')
+        return _text(self._next() or b'')
 
     def lines(self) -> list[str]:
         found = []
         while (packet_ := self._next()) is not None:
-            found.append(packet_.decode(errors='surrogateescape').rstrip('\n'))
+            found.append(_text(packet_))
         return found
 
     def data(self) -> Iterator[memoryview]:
@@ -72,6 +72,10 @@ class Packets:
                 yield memoryview(packet_)[1:]
             elif packet_[0] == _FATAL:
                 raise ProtocolError(packet_[1:].decode(errors='replace').strip())
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors='surrogateescape').rstrip('\n')
 
 
 class Ended(EOFError):

@@ -55,16 +55,11 @@ class PackStream:
                 raise Difference('an object is stored as a difference')
             yield Object(kind, nbytes, self._inflated(nbytes), base)
 
-    def __iter__(self) -> Iterator[Object]:
-        """Those that are stored whole, as all must be."""
+    def blobs(self) -> Iterator[Object]:
+        """Blobs only, where all objects are stored whole."""
         for object_ in self.objects(0):
             if object_.base is not None:
                 raise Difference('an object is stored as a difference')
-            yield object_
-
-    def blobs(self) -> Iterator[Object]:
-        """Blobs only, stored whole."""
-        for object_ in self:
             if object_.kind == BLOB:
                 yield object_
             else:

@@ -1,7 +1,6 @@
 """Two versions of a model beside each other: what only one has, and what differs."""
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from git_model_driver.git.progress import NOBODY
 from git_model_driver.git.progress import Meter
 from git_model_driver.looking import change as changes
 from git_model_driver.looking.change import Change
+from git_model_driver.store import cores
 from git_model_driver.store.readable import Readable
 
 ADDED, DELETED, MODIFIED, RENAMED = 'A', 'D', 'M', 'R'
@@ -148,7 +148,7 @@ def _measured(
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
+    with ThreadPoolExecutor(cores.threads()) as pool:
         yield from pool.map(lambda each: _measure(each, store, ranks, meter), found)
 
 

@@ -1,7 +1,6 @@
 """Settling what several versions changed in different ways, unit by unit."""
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,6 +27,7 @@ from git_model_driver.merging.units.base import Side
 from git_model_driver.merging.units.base import Unsettled
 from git_model_driver.merging.units.registry import Unit
 from git_model_driver.merging.units.registry import handler
+from git_model_driver.store import cores
 
 _PARALLEL_FROM = 8 << 20
 _THREADS = 4
@@ -60,7 +60,7 @@ def settle_all(jobs: Sequence[Job], room: Room) -> Iterable[Settled]:
         return [settle(job, room) for job in jobs]
     from concurrent.futures import ThreadPoolExecutor  # 15 ms
 
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
+    with ThreadPoolExecutor(cores.threads()) as pool:
         return list(pool.map(lambda job: settle(job, room), jobs))
 
 

@@ -1,7 +1,6 @@
 """Work done ahead in threads, its results taken in order."""
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
+from git_model_driver.store import cores
 from git_model_driver.store import memory
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def in_order(
     Steps are taken from the iterable in the caller's thread. At most so many
     ``threads`` do them, and no more than there are cores.
     """
-    threads = min(os.cpu_count() or 1, threads)
+    threads = cores.threads(threads)
     waiting: deque[Callable[[], object]] = deque()
     pool: ThreadPoolExecutor | None = None
     try:

@@ -16,6 +16,7 @@ from git_model_driver.core.errors import Changed
 from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
+from git_model_driver.store import cores
 from git_model_driver.store import freshness
 from git_model_driver.store import memory
 from git_model_driver.store.chains import Open
@@ -44,7 +45,6 @@ from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import Span
 
 _PARALLEL_FROM = 8 << 20
-_THREADS = 4        # each holds a chunk
 
 
 def _none() -> None:
@@ -126,7 +126,7 @@ class Batch:
         from concurrent.futures import ThreadPoolExecutor  # 15 ms
 
         memory.keep()
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
+        with ThreadPoolExecutor(cores.threads()) as pool:
             return list(pool.map(self.put, items))
 
     def put_bytes(

@@ -1,16 +1,19 @@
 """Several transfers at once: a network is waited for more than worked on."""
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from typing import TypeVar
 
 from git_model_driver.core.errors import GitModelError
 
 _DEFAULT = 8        # as lfs.concurrentTransfers
 _MOST = 256
-_MOST_BUSY = 4
+
+if TYPE_CHECKING:
+    from git_model_driver.store.batch import Batch
+    from git_model_driver.store.objects import Store
 
 T = TypeVar('T')
 
@@ -28,12 +31,6 @@ def count() -> int:
             f'set it with "git config --global model.concurrentTransfers {_DEFAULT}"',
         )
     return int(said)
-
-
-def cores() -> int:
-    """How many at once where nothing is waited for: more would be in each other's way.
-    """
-    return min(os.cpu_count() or 1, _MOST_BUSY)
 
 
 def each(
@@ -58,3 +55,20 @@ def each(
         for future in running:
             if future in done:
                 future.result()
+
+
+def put_each(
+    put: Callable[[Batch, T], object], items: Iterable[T], store: Store,
+    most: int = _MOST,
+) -> GitModelError | None:
+    """Have each item put what it is into one batch of the store.
+
+    The first error, if there is one: what is whole by then is stored all the same.
+    """
+    failure: GitModelError | None = None
+    with store.batch() as batch:
+        try:
+            each(lambda item: put(batch, item), items, most)
+        except GitModelError as e:
+            failure = e
+    return failure

@@ -22,6 +22,7 @@ from git_model_driver.core.oid import hex_of
 from git_model_driver.git import lfs
 from git_model_driver.git import repository as repositories
 from git_model_driver.git.progress import Progress
+from git_model_driver.store import cores
 from git_model_driver.store import memory
 from git_model_driver.store.batch import Batch
 from git_model_driver.store.batch import Item
@@ -73,7 +74,7 @@ class Standalone:
                 source_of(oid, paths[oid], store)
                 self._write(oid, paths[oid], store, progress)
 
-            workers.each(send, lacking, workers.cores())
+            workers.each(send, lacking, cores.threads())
         return len(lacking)
 
     def _has(self, oid: Oid, size: int) -> bool:
@@ -119,16 +120,11 @@ class Standalone:
     def _take(
         self, wanted: Mapping[Oid, Description], store: Store, progress: Progress,
     ) -> None:
-        failure: GitModelError | None = None
-        with store.batch() as batch:
-            def read(oid: Oid) -> None:
-                self._read(oid, wanted[oid], batch)
-                progress.add(wanted[oid].nbytes)
+        def read(batch: Batch, oid: Oid) -> None:
+            self._read(oid, wanted[oid], batch)
+            progress.add(wanted[oid].nbytes)
 
-            try:
-                workers.each(read, wanted, workers.cores())
-            except GitModelError as e:      # what is whole is kept all the same
-                failure = e
+        failure = workers.put_each(read, wanted, store, cores.threads())
         if failure is not None:
             raise failure
 

@@ -14,7 +14,9 @@ from git_model_driver.core.errors import CorruptObject
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.core.oid import Oid
 from git_model_driver.git.progress import Progress
+from git_model_driver.store import cores
 from git_model_driver.store import memory
+from git_model_driver.store.batch import Batch
 from git_model_driver.store.incoming import Incoming
 from git_model_driver.store.incoming import incoming
 from git_model_driver.store.objectfile import CHUNK
@@ -172,22 +174,18 @@ def _receive_all(
     server: Server, answers: Mapping[Oid, Answer], wanted: Mapping[Oid, Description],
     store: Store, progress: Progress,
 ) -> None:
-    failure: GitModelError | None = None
     stored: list[Incoming] = []
-    core = threading.BoundedSemaphore(workers.cores())
-    with store.batch() as batch:
-        def receive(oid: Oid) -> None:
-            size = wanted[oid].nbytes or answers[oid].size
-            with incoming(store.root, oid, size) as file:
-                _receive(server, file, answers[oid], progress)
-                with core:
-                    batch.put_incoming(file, wanted[oid].form)
-            stored.append(file)
+    core = threading.BoundedSemaphore(cores.threads())
 
-        try:
-            workers.each(receive, answers)
-        except GitModelError as e:      # what is whole is kept all the same
-            failure = e
+    def receive(batch: Batch, oid: Oid) -> None:
+        size = wanted[oid].nbytes or answers[oid].size
+        with incoming(store.root, oid, size) as file:
+            _receive(server, file, answers[oid], progress)
+            with core:
+                batch.put_incoming(file, wanted[oid].form)
+        stored.append(file)
+
+    failure = workers.put_each(receive, answers, store)
     for file in stored:
         file.remove()
     if failure is not None:
