@@ -1,213 +1,112 @@
 """Pushes and clones of a model, beside git-lfs: python benchmarks/transfers.py [--mb N]
 
-Writes benchmarks/transfers.md. A push that takes a moment is made to several fresh
-repositories (--times), a small model is cloned several times, and the median told.
-"Another disk" is another file system (--other), where nothing can be linked. The
-servers are those of the tests, on this machine, in the process that measures: their
-CPU counts only where git starts them itself (file://).
-Needs what the tests need, git-lfs, and four times the model in free space.
+Writes benchmarks/transfers.md. All ways that are compared take turns, one push (one
+clone) by each after the other, so that what else the machine does costs each alike;
+where one takes a moment there are several rounds (--times), to fresh repositories, and
+the median is told. "Another disk" is another file system (--other), where nothing can
+be linked. The servers are those of the tests, on this machine, in the process that
+measures: their CPU counts only where git starts them itself (file://).
+Needs what the tests need, git-lfs, and twenty times the model in free space.
 """
 from __future__ import annotations
 
 import argparse
 import compileall
-import multiprocessing
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-import measure  # noqa: E402
 from measure import FILTER  # noqa: E402
 from measure import Sample  # noqa: E402
 from model import BF16  # noqa: E402
 from model import Model  # noqa: E402
 from model import tensors  # noqa: E402
+from stories import FILE  # noqa: E402
+from stories import KINDS  # noqa: E402
+from stories import LFS  # noqa: E402
+from stories import OTHER  # noqa: E402
+from stories import Kind  # noqa: E402
+from stories import Story  # noqa: E402
 
 from tests.testing.lfsserver import lfs  # noqa: E402
-from tests.testing.repository import pinned_environment  # noqa: E402
 
-M = 'm.safetensors'
-HTTP, FILE, OTHER = 'http', 'file', 'another disk'
-LFS = 'git-lfs'
-_SMALL = 200_000_000     # bytes: a clone takes a moment
-STEPS = ('push', 'push, 5 % changed', 'clone')
-
-
-class Kind(NamedTuple):
-    """A way to keep tensors, and how the Git remote is reached."""
-
-    name: str
-    over: str
-    store: str = ''     # remote.origin.modelStore
-
-    @property
-    def label(self) -> str:
-        return f'{self.name}, {self.over}'
-
-
-KINDS = [
-    Kind(LFS, HTTP), Kind('git', HTTP, 'git'), Kind('lfs', HTTP, 'lfs'),
-    Kind(LFS, FILE), Kind('git', FILE, 'git'), Kind('directory', FILE, 'directory'),
-    Kind('/a/directory', FILE, '{share}'), Kind('lfs', FILE, 'lfs'),
-    Kind(LFS, OTHER), Kind('directory', OTHER, 'directory'),
-    Kind('/a/directory', OTHER, '{share}'), Kind('lfs', OTHER, 'lfs'),
-]
+_SMALL = 200_000_000     # bytes: whatever is done with them takes a moment
+PARTS = ('first', 'second')
 _FLOOR = Kind('git', FILE, 'git')
 
 
 class Row(NamedTuple):
+    """One way: samples of each push, then of clones."""
+
     kind: Kind
     samples: list[Sample]
     moved: list[int]        # bytes by which the other side grew
     floor: Sample | None    # Git's own push of the same stored pack
 
 
-def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Sample:
-    """Measured in a process of its own: whose children are nobody else's."""
-    context = multiprocessing.get_context('fork')
-    answers = context.Queue()
+class Turns:
+    """Ways that are compared, one after the other, again and again."""
 
-    def work() -> None:
-        measure.adopt_orphans()
-        answers.put(measure.run(command, cwd, env))
+    def __init__(self, stories: Sequence[Story], times: int, *, small: bool) -> None:
+        self.stories = stories
+        self.times = times
+        self.small = small
+        self.costs: dict[Kind, list[list[Sample]]] = {
+            story.kind: [[], [], []] for story in stories
+        }
+        self.moved: dict[Kind, list[int]] = {}
+        self.floors: dict[Kind, Sample] = {}
 
-    process = context.Process(target=work)
-    process.start()
-    sample: Sample = answers.get()
-    process.join()
-    if sample.code:
-        said = (cwd.parent / 'stderr.txt').read_text(errors='replace')
-        raise SystemExit(f'{" ".join(command)}: {sample.code}\n{said}')
-    return sample
+    def rows(self) -> list[Row]:
+        for number in reversed(range(self.times)):
+            for story in self._in_round(number, lambda kind: kind.takes_a_moment):
+                self._pushes(story, number)
+        for number in range(self.times):
+            for story in self._in_round(number, lambda _: False):
+                self.costs[story.kind][-1].append(story.clone(number))
+        return [
+            Row(kind, list(map(_middle, costs)), self.moved[kind],
+                self.floors.get(kind))
+            for kind, costs in self.costs.items()
+        ]
+
+    def _in_round(self, number: int, is_short: Callable[[Kind], bool]) -> list[Story]:
+        """All are in round 0, in others those that take a moment."""
+        return [
+            story for story in self.stories
+            if not number or self.small or is_short(story.kind)
+        ]
+
+    def _pushes(self, story: Story, number: int) -> None:
+        story.point_at(number)
+        grown = []
+        for part, costs in zip(PARTS, self.costs[story.kind]):
+            sample, moved = story.push(part)
+            costs.append(sample)
+            grown.append(moved)
+            if (part, story.kind, number) == (PARTS[0], _FLOOR, 0):
+                self.floors[story.kind] = story.floor()
+        if number:
+            story.put_aside(number)
+        else:
+            self.moved[story.kind] = grown
 
 
 def _middle(samples: list[Sample]) -> Sample:
     return sorted(samples, key=lambda sample: sample.cpu)[len(samples) // 2]
-
-
-class Story:
-    """One kind: a repository, what it pushes to, and clones of that."""
-
-    def __init__(
-        self, kind: Kind, root: Path, far: Path, model: Model, url: str, times: int,
-    ) -> None:
-        self.kind = kind
-        self.model = model
-        self.times = 1 if kind.over == HTTP or kind.name == 'git' else times
-        self.clones = times if model.nbytes < _SMALL else 1
-        name = kind.label.replace(', ', '-').replace('/', '_').replace(' ', '_')
-        self.root = root / name
-        self.place = far
-        for folder in (*map(self.share, range(self.times)), self.root / 'home'):
-            folder.mkdir(parents=True)
-        self.env = {
-            **os.environ, **pinned_environment(self.root / 'home'),
-            'GIT_ALLOW_PROTOCOL': 'file:http',
-        }
-        self.base = url if kind.over == HTTP else f'file://{far}'
-        self.repository = self.root / 'here'
-
-    def share(self, number: int) -> Path:
-        return self.place / f'share{number}'
-
-    def far(self, number: int) -> Path:
-        return self.place / f'far{number}.git'
-
-    def url(self, number: int) -> str:
-        return f'{self.base}/{self.far(number).name}'
-
-    def git(self, *args: str, cwd: Path | None = None) -> None:
-        subprocess.run(
-            ('git', *args), cwd=cwd or self.root, env=self.env, check=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-
-    def prepare(self) -> None:
-        for number in range(self.times):
-            far = self.far(number)
-            self.git('init', '-q', '--bare', '-b', 'main', str(far))
-            self.git('config', 'http.receivepack', 'true', cwd=far)
-        self.git('init', '-q', '-b', 'main', str(self.repository))
-        if self.kind.name == LFS:
-            self.git('lfs', 'install')
-            here = f'lfs.{self.url(0)}/info/lfs.locksverify'
-            self.git('config', '--global', here, 'false')
-            self.git('lfs', 'track', '*.safetensors', cwd=self.repository)
-        else:
-            self.git('model', 'install')
-            self.git('model', 'track', '*.safetensors', cwd=self.repository)
-        self.git('remote', 'add', 'origin', self.url(0), cwd=self.repository)
-
-    def point_at(self, number: int) -> None:
-        url = self.url(number)
-        self.git('config', 'remote.origin.url', url, cwd=self.repository)
-        if self.kind.store:
-            store = self.kind.store.format(share=self.share(number))
-            self.git('config', '--global', 'remote.origin.modelStore', store)
-
-    def push(self) -> tuple[Sample, int]:
-        """The cost in the middle, and bytes by which the first other side grew."""
-        samples = []
-        for number in reversed(range(self.times)):
-            self.point_at(number)
-            seen = 'refs/remotes/origin/main'
-            self.git('update-ref', '-d', seen, cwd=self.repository)
-            before = measure.size_of(self.place)
-            push = ('git', 'push', '-q', 'origin', 'main')
-            samples.append(run(push, self.repository, self.env))
-            moved = measure.size_of(self.place) - before
-        return _middle(samples), moved
-
-    def told(self) -> Row:
-        self.prepare()
-        path = self.repository / M
-        self.model.write(path)
-        samples, moved = [], []
-        floor = None
-        for step in STEPS[:2]:
-            if step != STEPS[0]:
-                self.model.train(path, self.model.pick(1), 1)
-            self.git('add', '.', cwd=self.repository)
-            self.git('commit', '-q', '-m', step, cwd=self.repository)
-            sample, grown = self.push()
-            samples.append(sample)
-            moved.append(grown)
-            if (self.kind, step) == (_FLOOR, STEPS[0]):
-                floor = self.floor()
-        clones = [self.clone(number) for number in range(self.clones)]
-        samples.append(_middle(clones))
-        shutil.rmtree(self.root)
-        return Row(self.kind, samples, moved, floor)
-
-    def clone(self, number: int) -> Sample:
-        target = self.root / f'clone{number}'
-        command = ('git', 'clone', '-q', self.url(0), str(target))
-        sample = run(command, self.root / 'home', self.env)
-        here = str(self.repository / M)
-        same = subprocess.run(('cmp', here, str(target / M)), check=False)
-        if same.returncode:
-            raise SystemExit(f'{self.kind.label}: the clone has another model')
-        return sample
-
-    def floor(self) -> Sample:
-        """Git alone: the packs are there, and sent as they are."""
-        bare = self.root / 'floor.git'
-        self.git('init', '-q', '--bare', str(bare))
-        every = 'refs/models/*:refs/models/*'
-        push = ('git', 'push', '-q', '--no-verify', f'file://{bare}', every)
-        return run(push, self.far(0), self.env)
 
 
 def report(rows: list[Row], nbytes: int, times: int) -> list[str]:
@@ -219,8 +118,9 @@ def report(rows: list[Row], nbytes: int, times: int) -> list[str]:
         'to git-lfs by the same way. Memory is that of the largest process that',
         'is not git. "Another disk" is another file system, where nothing can be '
         'linked. Written by `benchmarks/transfers.py`, '
-        f'costs of pushes that take a moment are medians of {times}'
-        f'{", those of clones, too" if nbytes < _SMALL else ""}.', '',
+        f'all ways of a kind in turns; '
+        f'{"costs" if nbytes < _SMALL else "costs of pushes that take a moment"} '
+        f'are medians of {times}.', '',
         f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · Python '
         f'{platform.python_version()} · {_version("git")} · {_version("git-lfs")} · '
         f'{time.strftime("%Y-%m-%d")}', '',
@@ -263,15 +163,23 @@ def _version(program: str) -> str:
     return done.stdout.decode().split(' (')[0].strip()
 
 
-def told(
-    kind: Kind, root: Path, elsewhere: Path, model: Model, times: int,
-) -> Row:
-    far = elsewhere / 'far'
-    far.mkdir()
-    with lfs(far) as server:
-        row = Story(kind, root, far, model, server.url, times).told()
-    shutil.rmtree(far)
-    return row
+@contextmanager
+def compared(
+    kinds: Sequence[Kind], model: Model, folder: Path,
+) -> Iterator[list[Story]]:
+    """Their repositories and servers, with both commits."""
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        elsewhere = stack.enter_context(tempfile.TemporaryDirectory(dir=folder))
+        stories: list[Story] = []
+        for kind in kinds:
+            place = Path(elsewhere) if kind.over == OTHER else root
+            far = place / f'far{len(stories)}'
+            far.mkdir()
+            server = stack.enter_context(lfs(far))
+            stories.append(Story(kind, root, far, server.url))
+            stories[-1].begin(model, PARTS)
+        yield stories
 
 
 def chosen(words: str) -> list[Kind]:
@@ -296,14 +204,14 @@ def main() -> None:
     # As pip does, for where Python may write no bytecode.
     compileall.compile_dir(ROOT / 'git_model_driver', quiet=1)
     model = Model(tensors(args.mb * 1_000_000, BF16))
-    with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        other = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=args.other)))
-        rows = []
-        for kind in chosen(args.only):
-            places = (root, other if kind.over == OTHER else root)
-            rows.append(told(kind, *places, model, args.times))
-            print(kind.label, *(f'{s.cpu:.2f}' for s in rows[-1].samples), flush=True)
+    kinds = chosen(args.only)
+    rows = []
+    for way in dict.fromkeys(kind.over for kind in kinds):
+        together = [kind for kind in kinds if kind.over == way]
+        with compared(together, model, args.other) as stories:
+            rows += Turns(stories, args.times, small=model.nbytes < _SMALL).rows()
+        for row in rows[-len(together):]:
+            print(row.kind.label, *(f'{s.cpu:.2f}' for s in row.samples), flush=True)
     text = '\n'.join([*report(rows, model.nbytes, args.times), ''])
     args.output.write_text(text, encoding='utf-8')
 
