@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from typing import NamedTuple
 
 import measure
 from measure import Sample
-from model import Model
 
 from tests.testing.repository import pinned_environment
 
@@ -33,9 +31,8 @@ class Kind(NamedTuple):
         return f'{self.name}, {self.over}'
 
     @property
-    def takes_a_moment(self) -> bool:
-        """A push to a directory of the same machine: nothing is packed nor sent."""
-        return self.over != HTTP and self.name != 'git'
+    def folder(self) -> str:
+        return self.label.replace(', ', '-').replace('/', '_').replace(' ', '_')
 
 
 KINDS = [
@@ -66,30 +63,38 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Sample:
     return sample
 
 
-class Story:
-    """A repository with two commits, each of which is pushed; and clones."""
+class Side(NamedTuple):
+    """Where a repository is pushed to: one for each round."""
 
-    def __init__(self, kind: Kind, root: Path, far: Path, url: str) -> None:
+    folder: Path
+    base: str       # of addresses
+
+    @property
+    def far(self) -> Path:
+        return self.folder / 'far.git'
+
+    @property
+    def share(self) -> Path:
+        return self.folder / 'share'
+
+    @property
+    def url(self) -> str:
+        return f'{self.base}/{self.far.name}'
+
+
+class Story:
+    """A repository that is pushed to other sides, and clones of one."""
+
+    def __init__(self, kind: Kind, root: Path, sides: Sequence[Side]) -> None:
         self.kind = kind
-        name = kind.label.replace(', ', '-').replace('/', '_').replace(' ', '_')
-        self.root = root / name
-        self.place = far
+        self.root = root / kind.folder
+        self.sides = sides
         (self.root / 'home').mkdir(parents=True)
         self.env = {
             **os.environ, **pinned_environment(self.root / 'home'),
             'GIT_ALLOW_PROTOCOL': 'file:http',
         }
-        self.base = url if kind.over == HTTP else f'file://{far}'
         self.repository = self.root / 'here'
-
-    def share(self, number: int) -> Path:
-        return self.place / f'share{number}'
-
-    def far(self, number: int) -> Path:
-        return self.place / f'far{number}.git'
-
-    def url(self, number: int) -> str:
-        return f'{self.base}/{self.far(number).name}'
 
     def git(self, *args: str, cwd: Path | None = None) -> None:
         subprocess.run(
@@ -97,8 +102,11 @@ class Story:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
 
-    def begin(self, model: Model, parts: Sequence[str]) -> None:
-        """Commits of the model and of a changed one, under the names of the parts."""
+    def begin(self) -> None:
+        for side in self.sides:
+            side.share.mkdir()
+            self.git('init', '-q', '--bare', '-b', 'main', str(side.far))
+            self.git('config', 'http.receivepack', 'true', cwd=side.far)
         self.git('init', '-q', '-b', 'main', str(self.repository))
         if self.kind.name == LFS:
             self.git('lfs', 'install')
@@ -106,60 +114,34 @@ class Story:
         else:
             self.git('model', 'install')
             self.git('model', 'track', '*.safetensors', cwd=self.repository)
-        self.git('remote', 'add', 'origin', self.url(0), cwd=self.repository)
-        path = self.repository / M
-        model.write(path)
-        for number, part in enumerate(parts):
-            if number:
-                model.train(path, model.pick(number), number)
-            self.git('add', '.', cwd=self.repository)
-            self.git('commit', '-q', '-m', part, cwd=self.repository)
-            self.git('branch', part, cwd=self.repository)
+        self.git('remote', 'add', 'origin', self.sides[0].url, cwd=self.repository)
 
-    def point_at(self, number: int) -> None:
-        """To another side that has nothing yet."""
-        far = self.far(number)
-        self.share(number).mkdir()
-        self.git('init', '-q', '--bare', '-b', 'main', str(far))
-        self.git('config', 'http.receivepack', 'true', cwd=far)
-        url = self.url(number)
-        self.git('config', 'remote.origin.url', url, cwd=self.repository)
-        if self.kind.store:
-            store = self.kind.store.format(share=self.share(number))
-            self.git('config', '--global', 'remote.origin.modelStore', store)
-        else:
-            here = f'lfs.{url}/info/lfs.locksverify'
-            self.git('config', '--global', here, 'false')
-        self._forget()
+    def commit(self, message: str) -> None:
+        self.git('add', '.', cwd=self.repository)
+        self.git('commit', '-q', '-m', message, cwd=self.repository)
 
-    def _forget(self) -> None:
-        """What this side believes the other one to have."""
+    def push(self, side: Side) -> tuple[Sample, int]:
+        """What it costs, and bytes by which the other side grew."""
+        self._point_at(side)
+        before = measure.size_of(side.folder)
+        sample = run(('git', 'push', '-q', 'origin', 'main'), self.repository, self.env)
+        return sample, measure.size_of(side.folder) - before
+
+    def _point_at(self, side: Side) -> None:
+        """As if no other had been there: nor what it was last seen to have."""
+        self.git('config', 'remote.origin.url', side.url, cwd=self.repository)
         seen = 'refs/remotes/origin/main'
         self.git('update-ref', '-d', seen, cwd=self.repository)
-
-    def push(self, part: str) -> tuple[Sample, int]:
-        """What it costs, and bytes by which the other side grew."""
-        before = measure.size_of(self.place)
-        push = ('git', 'push', '-q', 'origin', f'{part}:main')
-        sample = run(push, self.repository, self.env)
-        return sample, measure.size_of(self.place) - before
-
-    def put_aside(self, number: int) -> None:
-        """What the next push must not find. Deleted only where memory is at stake:
-        ext4 makes no new files beside those deleted in the last seconds, and looks
-        for other places at a cost which is not that of the next push.
-        """
-        if self.kind.over == OTHER:
-            shutil.rmtree(self.far(number))
-            shutil.rmtree(self.share(number))
-        elif self.kind.over == HTTP:
-            shared = self.place / 'lfs-objects'
-            shared.rename(self.place / f'lfs-objects-{number}')
-            shared.mkdir()
+        if self.kind.store:
+            store = self.kind.store.format(share=side.share)
+            self.git('config', '--global', 'remote.origin.modelStore', store)
+        else:
+            here = f'lfs.{side.url}/info/lfs.locksverify'
+            self.git('config', '--global', here, 'false')
 
     def clone(self, number: int) -> Sample:
         target = self.root / f'clone{number}'
-        command = ('git', 'clone', '-q', self.url(0), str(target))
+        command = ('git', 'clone', '-q', self.sides[0].url, str(target))
         sample = run(command, self.root / 'home', self.env)
         here = str(self.repository / M)
         same = subprocess.run(('cmp', here, str(target / M)), check=False)
@@ -173,4 +155,4 @@ class Story:
         self.git('init', '-q', '--bare', str(bare))
         every = 'refs/models/*:refs/models/*'
         push = ('git', 'push', '-q', '--no-verify', f'file://{bare}', every)
-        return run(push, self.far(0), self.env)
+        return run(push, self.sides[0].far, self.env)

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,16 +36,18 @@ from model import BF16  # noqa: E402
 from model import Model  # noqa: E402
 from model import tensors  # noqa: E402
 from stories import FILE  # noqa: E402
+from stories import HTTP  # noqa: E402
 from stories import KINDS  # noqa: E402
 from stories import LFS  # noqa: E402
 from stories import OTHER  # noqa: E402
 from stories import Kind  # noqa: E402
+from stories import M  # noqa: E402
+from stories import Side  # noqa: E402
 from stories import Story  # noqa: E402
 
 from tests.testing.lfsserver import lfs  # noqa: E402
 
 _SMALL = 200_000_000     # bytes: whatever is done with them takes a moment
-PARTS = ('first', 'second')
 _FLOOR = Kind('git', FILE, 'git')
 
 
@@ -60,49 +63,56 @@ class Row(NamedTuple):
 class Turns:
     """Ways that are compared, one after the other, again and again."""
 
-    def __init__(self, stories: Sequence[Story], times: int, *, small: bool) -> None:
+    def __init__(self, stories: Sequence[Story], model: Model) -> None:
         self.stories = stories
-        self.times = times
-        self.small = small
-        self.costs: dict[Kind, list[list[Sample]]] = {
-            story.kind: [[], [], []] for story in stories
-        }
-        self.moved: dict[Kind, list[int]] = {}
+        self.model = model
+        self.most = max(len(story.sides) for story in stories)
+        self.costs: dict[Kind, list[list[Sample]]] = {s.kind: [] for s in stories}
+        self.moved: dict[Kind, list[int]] = {s.kind: [] for s in stories}
         self.floors: dict[Kind, Sample] = {}
 
     def rows(self) -> list[Row]:
-        for number in reversed(range(self.times)):
-            for story in self._in_round(number, lambda kind: kind.takes_a_moment):
-                self._pushes(story, number)
-        for number in range(self.times):
-            for story in self._in_round(number, lambda _: False):
-                self.costs[story.kind][-1].append(story.clone(number))
+        for number in range(2):
+            for story in self.stories:
+                self.costs[story.kind].append([])
+                self._commit(story, number)
+            self._pushes()
+            for story in self.stories:
+                if not number and story.kind == _FLOOR:
+                    self.floors[story.kind] = story.floor()
+        self._clones()
         return [
             Row(kind, list(map(_middle, costs)), self.moved[kind],
                 self.floors.get(kind))
             for kind, costs in self.costs.items()
         ]
 
-    def _in_round(self, number: int, is_short: Callable[[Kind], bool]) -> list[Story]:
-        """All are in round 0, in others those that take a moment."""
-        return [
-            story for story in self.stories
-            if not number or self.small or is_short(story.kind)
-        ]
-
-    def _pushes(self, story: Story, number: int) -> None:
-        story.point_at(number)
-        grown = []
-        for part, costs in zip(PARTS, self.costs[story.kind]):
-            sample, moved = story.push(part)
-            costs.append(sample)
-            grown.append(moved)
-            if (part, story.kind, number) == (PARTS[0], _FLOOR, 0):
-                self.floors[story.kind] = story.floor()
+    def _commit(self, story: Story, number: int) -> None:
+        path = story.repository / M
         if number:
-            story.put_aside(number)
+            self.model.train(path, self.model.pick(number), number)
         else:
-            self.moved[story.kind] = grown
+            story.begin()
+            self.model.write(path)
+        story.commit(str(number))
+
+    def _pushes(self) -> None:
+        """To the last side first: what is on the first one is cloned."""
+        for number in reversed(range(self.most)):
+            for story in self.stories:
+                if number >= len(story.sides):
+                    continue
+                sample, grown = story.push(story.sides[number])
+                self.costs[story.kind][-1].append(sample)
+                if not number:
+                    self.moved[story.kind].append(grown)
+
+    def _clones(self) -> None:
+        for story in self.stories:
+            self.costs[story.kind].append([])
+        for number in range(self.most if self.model.nbytes < _SMALL else 1):
+            for story in self.stories:
+                self.costs[story.kind][-1].append(story.clone(number))
 
 
 def _middle(samples: list[Sample]) -> Sample:
@@ -119,8 +129,7 @@ def report(rows: list[Row], nbytes: int, times: int) -> list[str]:
         'is not git. "Another disk" is another file system, where nothing can be '
         'linked. Written by `benchmarks/transfers.py`, '
         f'all ways of a kind in turns; '
-        f'{"costs" if nbytes < _SMALL else "costs of pushes that take a moment"} '
-        f'are medians of {times}.', '',
+        f'{_repeated(nbytes, times)}', '',
         f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · Python '
         f'{platform.python_version()} · {_version("git")} · {_version("git-lfs")} · '
         f'{time.strftime("%Y-%m-%d")}', '',
@@ -130,6 +139,13 @@ def report(rows: list[Row], nbytes: int, times: int) -> list[str]:
     peers = {row.kind.over: row for row in rows if row.kind.name == LFS}
     lines += [_line(row, peers[row.kind.over]) for row in rows]
     return [*lines, '', *(_beside_floor(row) for row in rows if row.floor)]
+
+
+def _repeated(nbytes: int, times: int) -> str:
+    if nbytes < _SMALL:
+        return f'each cost is the median of {times}.'
+    return (f'costs of pushes to a directory are medians of {times}, on another disk '
+            f'of {min(times, 3)}.')
 
 
 def _beside_floor(row: Row) -> str:
@@ -165,21 +181,34 @@ def _version(program: str) -> str:
 
 @contextmanager
 def compared(
-    kinds: Sequence[Kind], model: Model, folder: Path,
+    kinds: Sequence[Kind], rounds: Callable[[Kind], int], folder: Path,
 ) -> Iterator[list[Story]]:
-    """Their repositories and servers, with both commits."""
+    """Their repositories, and what they are pushed to in each round."""
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        elsewhere = stack.enter_context(tempfile.TemporaryDirectory(dir=folder))
-        stories: list[Story] = []
-        for kind in kinds:
-            place = Path(elsewhere) if kind.over == OTHER else root
-            far = place / f'far{len(stories)}'
-            far.mkdir()
-            server = stack.enter_context(lfs(far))
-            stories.append(Story(kind, root, far, server.url))
-            stories[-1].begin(model, PARTS)
-        yield stories
+        other = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
+
+        def side(kind: Kind, number: int) -> Side:
+            place = other if kind.over == OTHER else root
+            far = place / 'sides' / kind.folder / str(number)
+            far.mkdir(parents=True)
+            if kind.over != HTTP:
+                return Side(far, f'file://{far}')
+            return Side(far, stack.enter_context(lfs(far)).url)
+
+        yield [
+            Story(kind, root, [side(kind, n) for n in range(rounds(kind))])
+            for kind in kinds
+        ]
+
+
+def rounds_of(kind: Kind, nbytes: int, times: int) -> int:
+    """So many as time and memory (the other disk is one) allow."""
+    if nbytes < _SMALL:
+        return times
+    if kind.over == HTTP or kind.name == 'git':
+        return 1
+    return min(times, 3) if kind.over == OTHER else times
 
 
 def chosen(words: str) -> list[Kind]:
@@ -204,12 +233,13 @@ def main() -> None:
     # As pip does, for where Python may write no bytecode.
     compileall.compile_dir(ROOT / 'git_model_driver', quiet=1)
     model = Model(tensors(args.mb * 1_000_000, BF16))
+    rounds = partial(rounds_of, nbytes=model.nbytes, times=args.times)
     kinds = chosen(args.only)
     rows = []
     for way in dict.fromkeys(kind.over for kind in kinds):
         together = [kind for kind in kinds if kind.over == way]
-        with compared(together, model, args.other) as stories:
-            rows += Turns(stories, args.times, small=model.nbytes < _SMALL).rows()
+        with compared(together, rounds, args.other) as stories:
+            rows += Turns(stories, model).rows()
         for row in rows[-len(together):]:
             print(row.kind.label, *(f'{s.cpu:.2f}' for s in row.samples), flush=True)
     text = '\n'.join([*report(rows, model.nbytes, args.times), ''])

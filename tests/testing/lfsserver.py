@@ -89,6 +89,7 @@ class Lfs:
 
 class _Handler(Backend):
     protocol_version = 'HTTP/1.1'
+    disable_nagle_algorithm = True      # it answers in two writes
     lfs: Lfs
 
     def do_GET(self) -> None:
