@@ -31,6 +31,7 @@ from git_model_driver.git import hooks
 from git_model_driver.git import repository
 from git_model_driver.git.catfile import CatFile
 from git_model_driver.git.checkouts import Checkouts
+from git_model_driver.store import recent
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.statcache import StatCache
@@ -60,7 +61,9 @@ class Filter:
 
     @cached_property
     def store(self) -> Store:
-        return store_of(self.repository)
+        store = store_of(self.repository)
+        store.recent.room = recent.ROOM
+        return store
 
     @cached_property
     def checkouts(self) -> Checkouts:

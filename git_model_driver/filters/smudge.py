@@ -66,7 +66,7 @@ class Assembly:
         self.prepare()
         with self._naming():
             for oid in self.manifest.oids:
-                if oid not in self._checked:
+                if oid not in self._checked and oid not in self.store.recent:
                     self._verify(oid)
 
     def check_fit(self) -> None:
@@ -201,10 +201,14 @@ class Assembly:
                 raise self._disagrees(entry.name)
 
     def _check_slot(self, slot: Slot) -> None:
-        with self._open(self._oid(slot)) as file:
-            if file.nbytes != slot.length:
-                raise self._disagrees(slot.name)
-            self._is_chained |= file.header.base is not None
+        oid = self._oid(slot)
+        nbytes = self.store.recent.nbytes(oid)
+        if nbytes is None:
+            with self._open(oid) as file:
+                nbytes = file.nbytes
+                self._is_chained |= file.header.base is not None
+        if nbytes != slot.length:
+            raise self._disagrees(slot.name)
 
     def _disagrees(self, name: str) -> ManifestError:
         return ManifestError(
@@ -277,10 +281,15 @@ class Assembly:
     def _steps(self, opened: ExitStack) -> Iterator[Step]:
         for segment in self.skeleton.segments:
             if isinstance(segment, Slot):
-                oid = self._oid(segment)
-                file = self.store.open(oid)
-                yield from pouring.object_steps(file, oid in self._checked, opened)
+                yield from self._slot_steps(self._oid(segment), opened)
             elif isinstance(segment, Literal):
                 yield pouring.bytes_step(self.skeleton.literal(segment))
             else:
                 yield pouring.bytes_step(self._sums[segment])
+
+    def _slot_steps(self, oid: Oid, opened: ExitStack) -> Iterator[Step]:
+        held = self.store.recent.pop(oid)
+        if held is not None:
+            return iter([pouring.bytes_step(held)])
+        checked = oid in self._checked or oid in self.store.recent
+        return pouring.object_steps(self.store.open(oid), checked, opened)

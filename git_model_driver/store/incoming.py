@@ -17,6 +17,7 @@ from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import write_all
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.places import Places
+from git_model_driver.store.recent import Recent
 
 _IN_MEMORY = CHUNK      # bytes at most: to ask for them again costs less than a file
 
@@ -32,7 +33,7 @@ class _Kept(Protocol):
     def clear(self) -> None: ...
 
     def remove(self) -> None:
-        """They are stored."""
+        """They are needed no longer."""
 
 
 class Incoming:
@@ -40,7 +41,12 @@ class Incoming:
     there, ``sums`` are those of the chunks that are.
     """
 
-    def __init__(self, kept: _Kept, oid: Oid, nbytes: int) -> None:
+    def __init__(
+        self, kept: _Kept, oid: Oid, nbytes: int,
+        recent: Recent | None = None, room: memoryview | None = None,
+    ) -> None:
+        self._recent = recent
+        self._room = room       # there, where its bytes are
         self.oid = oid
         self.nbytes = nbytes
         self._kept = kept
@@ -87,29 +93,40 @@ class Incoming:
     def chunks(self) -> Iterator[memoryview]:
         return self._kept.read()
 
+    def hold(self) -> None:
+        """It was compared and stored; whoever needs it next has it from memory."""
+        if self._room is not None and self._recent:
+            self._recent.add(self.oid, self._room)
+            self._room = None
+
     def remove(self) -> None:
-        """It is stored."""
+        """It is stored, or lost."""
         self._kept.remove()
+        if self._room is not None and self._recent:
+            self._recent.release()
+            self._room = None
 
 
 class _Memory:
-    """So few bytes that they are not worth a file."""
+    """So few bytes that they are not worth a file, or such as are needed at once."""
 
-    def __init__(self) -> None:
-        self._data = bytearray()
+    def __init__(self, room: memoryview) -> None:
+        self._data = room
+        self._end = 0
 
     def read(self) -> Iterator[memoryview]:
-        if self._data:
-            yield memoryview(self._data)
+        for start in range(0, self._end, CHUNK):
+            yield self._data[start:min(start + CHUNK, self._end)]
 
     def write(self, offset: int, data: memoryview) -> None:
-        self._data[offset:] = data
+        self._end = offset + len(data)
+        self._data[offset:self._end] = data
 
     def clear(self) -> None:
-        self._data = bytearray()
+        self._end = 0
 
     def remove(self) -> None:
-        return
+        self._data = memoryview(b'')
 
 
 class _File:
@@ -144,12 +161,21 @@ class _File:
 
 
 @contextmanager
-def incoming(root: Path, oid: Oid, nbytes: int) -> Iterator[Incoming]:
-    """One for that object; it is no other process's meanwhile."""
-    if 0 < nbytes <= _IN_MEMORY:
-        memory = _Memory()
-        yield Incoming(memory, oid, nbytes)
-        memory.clear()
+def incoming(
+    root: Path, oid: Oid, nbytes: int, recent: Recent | None = None,
+) -> Iterator[Incoming]:
+    """One for that object; it is no other process's meanwhile.
+
+    In memory, if it is small or there is room among what is ``recent``.
+    """
+    room = recent.reserve(nbytes) if recent and nbytes else None
+    if room is not None or 0 < nbytes <= _IN_MEMORY:
+        data = memoryview(bytearray(nbytes)) if room is None else room
+        file = Incoming(_Memory(data), oid, nbytes, recent, room)
+        try:
+            yield file
+        finally:
+            file.remove()
         return
     with StoreErrors(root):
         path, fd = _opened(root, f'part-{hex_of(oid)}-{nbytes}')

@@ -32,6 +32,7 @@ from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
 from git_model_driver.store.readable import Opened
+from git_model_driver.store.recent import Recent
 from git_model_driver.store.source import Span
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Store:
         sources: Sources = list, raw: Raw = nowhere,
     ) -> None:
         self.root = root
+        self.recent = Recent()
         self._raw = raw
         self._find_sources = sources
         self.failures: dict[int, GitModelError] = {}    # of sources, by their number
@@ -157,12 +159,15 @@ class Store:
                     self.failures[number] = e
         return damaged
 
-    def gather_near(self, wanted: set[Oid]) -> list[Path]:
-        """The same from directories of this machine only."""
+    def gather_near(
+        self, wanted: set[Oid], remotes: Sequence[Path] | None = None,
+    ) -> list[Path]:
+        """The same from directories of this machine only: all, if not these."""
         damaged: list[Path] = []
+        remotes = self.remotes if remotes is None else remotes
         with self.batch() as batch:
             for oid in wanted:
-                for root in self.remotes:
+                for root in remotes:
                     path = object_path(root, oid)
                     if not path.exists():
                         continue
@@ -219,7 +224,7 @@ class Store:
     def batch(self) -> Batch:
         from git_model_driver.store.batch import Batch  # 12 ms that readers do not need
 
-        return Batch(self.root, self.wants, self.open_here)
+        return Batch(self.root, self.wants, self.open_here, recent=self.recent)
 
     def scratch(self, root: Path) -> Store:
         """A store at ``root`` that reads this one where it lacks an object."""

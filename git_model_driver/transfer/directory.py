@@ -58,7 +58,7 @@ class DirectoryRemote:
         return len(lacking)
 
     def take(self, wanted: Iterable[Oid], store: Store) -> None:
-        Store(store.root, remotes=lambda: [self.root]).gather(wanted)
+        store.gather_near(store.missing(wanted), [self.root])
 
 
 def _tips_of(store: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from git_model_driver.core.errors import GitModelError
 
 _DEFAULT = 8        # as lfs.concurrentTransfers
-_MOST = 256
+MOST = 256
 
 if TYPE_CHECKING:
     from git_model_driver.store.batch import Batch
@@ -25,16 +25,16 @@ def count() -> int:
     said = options.get('concurrentTransfers')
     if said is None:
         return _DEFAULT
-    if not said.isdecimal() or not 0 < int(said) <= _MOST:
+    if not said.isdecimal() or not 0 < int(said) <= MOST:
         raise GitModelError(
-            f"'model.concurrentTransfers' is a number from 1 to {_MOST}, not '{said}'",
+            f"'model.concurrentTransfers' is a number from 1 to {MOST}, not '{said}'",
             f'set it with "git config --global model.concurrentTransfers {_DEFAULT}"',
         )
     return int(said)
 
 
 def each(
-    work: Callable[[T], object], items: Iterable[T], most: int = _MOST,
+    work: Callable[[T], object], items: Iterable[T], most: int = MOST,
 ) -> None:
     """Do the work for each item, in any order, several at once, but no more than most.
 
@@ -59,7 +59,7 @@ def each(
 
 def put_each(
     put: Callable[[Batch, T], object], items: Iterable[T], store: Store,
-    most: int = _MOST,
+    most: int = MOST,
 ) -> GitModelError | None:
     """Have each item put what it is into one batch of the store.
 

@@ -91,7 +91,7 @@ class Depot:
             if shelves.depth(oid) is None:
                 lacking.add(oid)
 
-        workers.each(ask, oids)
+        workers.each(ask, oids, self._place.at_once)
         if lacking and len(lacking) == len(oids):
             self._place.check()
         return lacking

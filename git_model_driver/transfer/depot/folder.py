@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
+from git_model_driver.store import cores
 from git_model_driver.store.codec.zstd import Buffer
 from git_model_driver.store.disk import flush
 from git_model_driver.store.disk import fsync
@@ -20,6 +22,7 @@ from git_model_driver.store.places import readable_as_new
 from git_model_driver.store.places import remove_abandoned
 
 _TMP = 'tmp'
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Folder:
@@ -29,11 +32,13 @@ class Folder:
     """
 
     has_lists = False
+    at_once = cores.threads()       # more would wait for each other, not for a network
 
     def __init__(self, root: Path, beside: Path | None = None) -> None:
         self._root = root
         self._beside = beside
         self._swept = False
+        self._made: set[Path] = set()
         self._linked: set[str] = set()
         self._mode = mode_of_new()
 
@@ -71,6 +76,18 @@ class Folder:
         with self._errors('read'), open(self._root / key, 'rb', buffering=0) as file:
             return os.pread(file.fileno(), end - start, start)
 
+    def own(self, key: str) -> Path | None:
+        if not self.is_near or not hasattr(os, 'geteuid'):
+            return None
+        path = self._root / key
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return None
+        mode = status.st_mode
+        is_own = stat.S_ISREG(mode) and status.st_uid == os.geteuid()
+        return path if is_own and not mode & _OTHERS_MAY_WRITE else None
+
     def link(self, key: str, path: Path) -> bool:
         """Somebody else's file of that name stays."""
         folder, _, name = key.rpartition('/')
@@ -99,8 +116,9 @@ class Folder:
         path = self._root / _TMP / f'{os.getpid()}-{os.urandom(8).hex()}'
         with self._errors('write'):
             self.check()
-            for folder in (path.parent, final.parent):
+            for folder in {path.parent, final.parent} - self._made:
                 folder.mkdir(parents=True, exist_ok=True)
+                self._made.add(folder)
             self._sweep(path.parent)
         try:
             self._write(path, pieces)

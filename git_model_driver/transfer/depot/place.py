@@ -27,6 +27,10 @@ class Place(Protocol):
     def has_lists(self) -> bool:
         """Whether the sizes of a folder's files are one question."""
 
+    @property
+    def at_once(self) -> int:
+        """How many at most should ask at a time."""
+
     def check(self) -> None:
         """Asked where nothing is found. Raises GitModelError if there is no place."""
 
@@ -41,6 +45,9 @@ class Place(Protocol):
 
     def link(self, key: str, path: Path) -> bool:
         """Give a file of ours that name, too; False where it must be put."""
+
+    def own(self, key: str) -> Path | None:
+        """The file itself, where it can be linked from: one that only we can change."""
 
     def settle(self) -> None:
         """What was linked is on disk."""

@@ -81,7 +81,10 @@ def send(levels: Sequence[Collection[Outgoing]], shelves: Shelves) -> None:
         for level in levels:
             rest = [each for each in level if not _linked(each, shelves, progress)]
             if rest:
-                workers.each(lambda each: _send(each, shelves, progress), rest)
+                workers.each(
+                    lambda each: _send(each, shelves, progress), rest,
+                    shelves.place.at_once,
+                )
             shelves.place.settle()      # before what is based on it
 
 

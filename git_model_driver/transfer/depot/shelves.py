@@ -73,7 +73,10 @@ class Shelves:
 
         if len(keys) >= _LISTED_FROM and self.place.has_lists:
             folders = {key.rpartition('/')[0] for key in keys}
-            workers.each(lambda f: found.update(self.place.sizes(f)), sorted(folders))
+            workers.each(
+                lambda folder: found.update(self.place.sizes(folder)), sorted(folders),
+                self.place.at_once,
+            )
         else:
             self._each(ask, keys)
         return {oid: found[key] for key, oid in keys.items() if key in found}
@@ -88,7 +91,7 @@ class Shelves:
             for item in items:
                 ask(item)
         elif items:
-            workers.each(ask, items)
+            workers.each(ask, items, self.place.at_once)
 
     def depth(self, oid: Oid) -> int | None:
         """How many objects an object is based on; None if any is lacking."""

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from git_model_driver.core.errors import GitModelError
 from git_model_driver.store.codec.zstd import Buffer
+from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot import refusals
 
 # scheme: our extra
@@ -50,6 +51,7 @@ class Storage:
 
     is_near = False
     has_lists = True
+    at_once = workers.MOST
 
     def __init__(self, url: str, label: str) -> None:
         self._url = url
@@ -99,6 +101,9 @@ class Storage:
 
     def link(self, key: str, path: Path) -> bool:
         return False
+
+    def own(self, key: str) -> Path | None:
+        return None
 
     def settle(self) -> None:
         return None

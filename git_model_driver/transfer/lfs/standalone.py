@@ -32,7 +32,10 @@ from git_model_driver.store.disk import write_all
 from git_model_driver.store.objectfile import CHUNK
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
+from git_model_driver.store.recent import Recent
+from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import FileSource
+from git_model_driver.store.source import Span
 from git_model_driver.transfer import workers
 from git_model_driver.transfer.groups import groups
 from git_model_driver.transfer.lfs.descriptions import Description
@@ -121,19 +124,21 @@ class Standalone:
         self, wanted: Mapping[Oid, Description], store: Store, progress: Progress,
     ) -> None:
         def read(batch: Batch, oid: Oid) -> None:
-            self._read(oid, wanted[oid], batch)
+            self._read(oid, wanted[oid], batch, store.recent)
             progress.add(wanted[oid].nbytes)
 
         failure = workers.put_each(read, wanted, store, cores.threads())
         if failure is not None:
             raise failure
 
-    def _read(self, oid: Oid, described: Description, batch: Batch) -> None:
+    def _read(
+        self, oid: Oid, described: Description, batch: Batch, recent: Recent,
+    ) -> None:
         path = self.path(oid)
         try:
             with open(path, 'rb', buffering=0) as file:
                 source = FileSource(file.fileno(), str(path))
-                batch.put(Item(source, described.form, oid=oid))
+                _put(source, described, oid, batch, recent)
         except CorruptObject:
             raise CorruptObject(
                 f"'{path}' holds other bytes than its name says",
@@ -144,6 +149,24 @@ class Standalone:
                 f"cannot read '{path}': {e.strerror}",
                 f'see to its permissions: ls -l {words.shell(str(path))}',
             ) from None
+
+
+def _put(
+    source: Span, described: Description, oid: Oid, batch: Batch, recent: Recent,
+) -> None:
+    """It is read once, if there is room for it; else piece by piece, twice."""
+    item = Item(source, described.form, oid=oid)
+    room = recent.reserve(source.length)
+    if room is None:
+        batch.put(item)
+        return
+    try:
+        source.readinto(0, room)
+        batch.put(item._replace(span=BytesSpan(room)))
+    except BaseException:
+        recent.release()
+        raise
+    recent.add(oid, room)
 
 
 def _pieces(path: Path) -> Iterator[memoryview]:

@@ -179,7 +179,7 @@ def _receive_all(
 
     def receive(batch: Batch, oid: Oid) -> None:
         size = wanted[oid].nbytes or answers[oid].size
-        with incoming(store.root, oid, size) as file:
+        with incoming(store.root, oid, size, store.recent) as file:
             _receive(server, file, answers[oid], progress)
             with core:
                 batch.put_incoming(file, wanted[oid].form)
