@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -128,10 +129,13 @@ class Story:
         return sample, measure.size_of(side.folder) - before
 
     def _point_at(self, side: Side) -> None:
-        """As if no other had been there: nor what it was last seen to have."""
+        """As if no other had been there: seen as it was left by the push before."""
         self.git('config', 'remote.origin.url', side.url, cwd=self.repository)
         seen = 'refs/remotes/origin/main'
         self.git('update-ref', '-d', seen, cwd=self.repository)
+        for left in (side.far / 'refs/heads').glob('main'):
+            here = left.read_text().strip()
+            self.git('update-ref', seen, here, cwd=self.repository)
         if self.kind.store:
             store = self.kind.store.format(share=side.share)
             self.git('config', '--global', 'remote.origin.modelStore', store)
@@ -139,7 +143,10 @@ class Story:
             here = f'lfs.{side.url}/info/lfs.locksverify'
             self.git('config', '--global', here, 'false')
 
-    def clone(self, number: int) -> Sample:
+    def clone(self, number: int, *, keep: bool) -> Sample:
+        """``keep``: ext4 makes no new files beside those that were just deleted, and
+        looks for other places at a cost that would be the next clone's.
+        """
         target = self.root / f'clone{number}'
         command = ('git', 'clone', '-q', self.sides[0].url, str(target))
         sample = run(command, self.root / 'home', self.env)
@@ -147,6 +154,8 @@ class Story:
         same = subprocess.run(('cmp', here, str(target / M)), check=False)
         if same.returncode:
             raise SystemExit(f'{self.kind.label}: the clone has another model')
+        if not keep:
+            shutil.rmtree(target)
         return sample
 
     def floor(self) -> Sample:

@@ -1,12 +1,13 @@
 """Pushes and clones of a model, beside git-lfs: python benchmarks/transfers.py [--mb N]
 
-Writes benchmarks/transfers.md. All ways that are compared take turns, one push (one
-clone) by each after the other, so that what else the machine does costs each alike;
-where one takes a moment there are several rounds (--times), to fresh repositories, and
-the median is told. "Another disk" is another file system (--other), where nothing can
-be linked. The servers are those of the tests, on this machine, in the process that
+Writes benchmarks/transfers.md. All that is compared takes turns, one push (one clone)
+by each after the other, and another one begins each round, so that what else the
+machine does costs each alike; medians are told. Where a push takes a moment there are
+--times rounds, to fresh repositories, otherwise one; of clones there are three rounds,
+of small models --times. "Another disk" is another file system (--other), where nothing
+can be linked. The servers are those of the tests, on this machine, in the process that
 measures: their CPU counts only where git starts them itself (file://).
-Needs what the tests need, git-lfs, and twenty times the model in free space.
+Needs what the tests need, git-lfs, and thirty times the model in free space.
 """
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +49,7 @@ from stories import Story  # noqa: E402
 
 from tests.testing.lfsserver import lfs  # noqa: E402
 
+_CLONES = 3              # of a large model
 _SMALL = 200_000_000     # bytes: whatever is done with them takes a moment
 _FLOOR = Kind('git', FILE, 'git')
 
@@ -99,7 +102,7 @@ class Turns:
     def _pushes(self) -> None:
         """To the last side first: what is on the first one is cloned."""
         for number in reversed(range(self.most)):
-            for story in self.stories:
+            for story in self._from(number):
                 if number >= len(story.sides):
                     continue
                 sample, grown = story.push(story.sides[number])
@@ -110,25 +113,33 @@ class Turns:
     def _clones(self) -> None:
         for story in self.stories:
             self.costs[story.kind].append([])
-        for number in range(self.most if self.model.nbytes < _SMALL else 1):
-            for story in self.stories:
-                self.costs[story.kind][-1].append(story.clone(number))
+        is_small = self.model.nbytes < _SMALL
+        for number in range(self.most if is_small else _CLONES):
+            for story in self._from(number):
+                self.costs[story.kind][-1].append(story.clone(number, keep=is_small))
+
+    def _from(self, number: int) -> Sequence[Story]:
+        """Another one begins each round."""
+        first = number % len(self.stories)
+        return [*self.stories[first:], *self.stories[:first]]
 
 
 def _middle(samples: list[Sample]) -> Sample:
-    return sorted(samples, key=lambda sample: sample.cpu)[len(samples) // 2]
+    """Of median cost, with the largest peak of all."""
+    middle = sorted(samples, key=lambda sample: sample.cpu)[len(samples) // 2]
+    peak = max(sample.peak.get(FILTER, 0) for sample in samples)
+    return replace(middle, peak={FILTER: peak})
 
 
-def report(rows: list[Row], nbytes: int, times: int) -> list[str]:
+def report(rows: list[Row], nbytes: int, times: int, other: Path) -> list[str]:
     lines = [
         '# Transfers', '',
         f'A bf16 model of {nbytes / 1e6:,.0f} MB, 149 tensors; "5 % changed" is 7 '
         'tensors with 5 % of the bytes. CPU seconds of git and all that it starts on',
         'the user\'s side; over file:// that is the server, too. In brackets the ratio '
         'to git-lfs by the same way. Memory is that of the largest process that',
-        'is not git. "Another disk" is another file system, where nothing can be '
-        'linked. Written by `benchmarks/transfers.py`, '
-        f'all ways of a kind in turns; '
+        f'is not git. "Another disk" is {other}, another file system, where nothing can '
+        'be linked. Written by `benchmarks/transfers.py`, all that is compared in turns; '
         f'{_repeated(nbytes, times)}', '',
         f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · Python '
         f'{platform.python_version()} · {_version("git")} · {_version("git-lfs")} · '
@@ -144,8 +155,8 @@ def report(rows: list[Row], nbytes: int, times: int) -> list[str]:
 def _repeated(nbytes: int, times: int) -> str:
     if nbytes < _SMALL:
         return f'each cost is the median of {times}.'
-    return (f'costs of pushes to a directory are medians of {times}, on another disk '
-            f'of {min(times, 3)}.')
+    return (f'pushes to a directory are medians of {times}, on another disk of '
+            f'{min(times, 3)}, clones of {_CLONES}, what else takes long was done once.')
 
 
 def _beside_floor(row: Row) -> str:
@@ -242,7 +253,7 @@ def main() -> None:
             rows += Turns(stories, model).rows()
         for row in rows[-len(together):]:
             print(row.kind.label, *(f'{s.cpu:.2f}' for s in row.samples), flush=True)
-    text = '\n'.join([*report(rows, model.nbytes, args.times), ''])
+    text = '\n'.join([*report(rows, model.nbytes, args.times, args.other), ''])
     args.output.write_text(text, encoding='utf-8')
 
 

@@ -31,7 +31,6 @@ from git_model_driver.git import hooks
 from git_model_driver.git import repository
 from git_model_driver.git.catfile import CatFile
 from git_model_driver.git.checkouts import Checkouts
-from git_model_driver.store import recent
 from git_model_driver.store.objects import Store
 from git_model_driver.store.source import FileSource
 from git_model_driver.store.statcache import StatCache
@@ -61,9 +60,7 @@ class Filter:
 
     @cached_property
     def store(self) -> Store:
-        store = store_of(self.repository)
-        store.recent.room = recent.ROOM
-        return store
+        return store_of(self.repository)
 
     @cached_property
     def checkouts(self) -> Checkouts:

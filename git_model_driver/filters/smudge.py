@@ -66,7 +66,7 @@ class Assembly:
         self.prepare()
         with self._naming():
             for oid in self.manifest.oids:
-                if oid not in self._checked and oid not in self.store.recent:
+                if oid not in self._checked:
                     self._verify(oid)
 
     def check_fit(self) -> None:
@@ -201,14 +201,10 @@ class Assembly:
                 raise self._disagrees(entry.name)
 
     def _check_slot(self, slot: Slot) -> None:
-        oid = self._oid(slot)
-        nbytes = self.store.recent.nbytes(oid)
-        if nbytes is None:
-            with self._open(oid) as file:
-                nbytes = file.nbytes
-                self._is_chained |= file.header.base is not None
-        if nbytes != slot.length:
-            raise self._disagrees(slot.name)
+        with self._open(self._oid(slot)) as file:
+            if file.nbytes != slot.length:
+                raise self._disagrees(slot.name)
+            self._is_chained |= file.header.base is not None
 
     def _disagrees(self, name: str) -> ManifestError:
         return ManifestError(
@@ -287,9 +283,8 @@ class Assembly:
             else:
                 yield pouring.bytes_step(self._sums[segment])
 
-    def _slot_steps(self, oid: Oid, opened: ExitStack) -> Iterator[Step]:
+    def _slot_steps(self, oid: Oid, opened: ExitStack) -> Iterable[Step]:
         held = self.store.recent.pop(oid)
         if held is not None:
-            return iter([pouring.bytes_step(held)])
-        checked = oid in self._checked or oid in self.store.recent
-        return pouring.object_steps(self.store.open(oid), checked, opened)
+            return [pouring.bytes_step(held)]
+        return pouring.object_steps(self.store.open(oid), oid in self._checked, opened)

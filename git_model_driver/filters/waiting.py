@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from git_model_driver.core import manifest as manifests
 from git_model_driver.core.oid import Oid
+from git_model_driver.store import recent
 from git_model_driver.store.objects import Store
 
 
@@ -31,6 +32,7 @@ class Waiting:
         """Get what is missing for all; their paths, when asked for the first time."""
         if self._manifests and not self._fetched:
             self._fetched = True
+            store.recent.room = recent.ROOM
             store.gather({
                 oid for data in self._manifests.values() for oid in _oids_in(data)
             })

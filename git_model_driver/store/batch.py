@@ -25,7 +25,7 @@ from git_model_driver.store.codec.form import BYTES
 from git_model_driver.store.codec.form import DOCUMENT
 from git_model_driver.store.codec.form import Form
 from git_model_driver.store.codec.update import Matrix
-from git_model_driver.store.digest import compare
+from git_model_driver.store.digest import check_digest
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.disk import flush
 from git_model_driver.store.disk import give_name
@@ -41,7 +41,6 @@ from git_model_driver.store.objectwriter import pieces
 from git_model_driver.store.objectwriter import write_object
 from git_model_driver.store.places import Places
 from git_model_driver.store.places import object_path
-from git_model_driver.store.recent import Recent
 from git_model_driver.store.source import BytesSpan
 from git_model_driver.store.source import Span
 
@@ -71,15 +70,14 @@ class Batch:
 
     ``put`` may be called from several threads at once. ``has`` tells what need not
     be stored, ``open_here`` opens what an object may be based on, ``name`` gives a
-    complete file its name, ``recent`` is told what was compared.
+    complete file its name.
     """
 
     def __init__(
         self, root: Path, has: Callable[[Oid], bool], open_here: Open,
-        name: Callable[[Path, Path], None] = give_name, recent: Recent | None = None,
+        name: Callable[[Path, Path], None] = give_name,
     ) -> None:
         self.root = root
-        self._recent = recent or Recent()
         self._name = name
         self._has = has
         self._open = open_here
@@ -153,13 +151,12 @@ class Batch:
 
     def take_over(
         self, file: ObjectFile, wanted: Collection[Oid] = frozenset(),
-        check: Callable[[ObjectFile], None] | None = None,
+        check: Callable[[ObjectFile], None] = check_digest,
     ) -> None:
         """Link or copy another store's object. Raises CorruptObject.
 
-        It is read as a whole and its SHA-256 compared, unless it is known to be what
-        its name says and only its bytes may have suffered: then ``check`` reads it
-        (ObjectFile.verify).
+        ``check`` reads it: as a whole, with its SHA-256, unless it is known to be what
+        its name says and only its bytes may have suffered (ObjectFile.verify).
 
         Its base comes first if it is ``wanted``, too. What would be based on an
         object that is not here, or on one that is itself based on what is not here,
@@ -167,10 +164,7 @@ class Batch:
         """
         if self._known(file.oid):
             return
-        if check:
-            check(file)
-        else:
-            compare(file, self._recent)
+        check(file)
         base = file.header.base
         if base is not None and base in wanted and not self._known(base):
             self.take_over(file.base, set(wanted) - {file.oid}, check)
@@ -199,7 +193,6 @@ class Batch:
             chunks = _checked(file.chunks(), file.sums, file.oid)
             path = self._write(file.nbytes, chunks, coder, file.sums)
             self._keep_new(file.oid, path)
-        file.hold()
 
     def _carries(self, base: Oid) -> bool:
         return base in self._pending or (

@@ -8,7 +8,6 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import from_digest
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objectwriter import pieces
-from git_model_driver.store.recent import Recent
 from git_model_driver.store.source import Span
 
 
@@ -23,14 +22,6 @@ def check_digest(file: ObjectFile) -> None:
             'see what is affected with "git model fsck", '
             'mend it with "git model fsck --repair"', oid=file.oid,
         )
-
-
-def compare(file: ObjectFile, recent: Recent) -> None:
-    """``check_digest``, remembered. Its raw bytes are not held: to write so much memory
-    and to read it again costs as much as to decode it once more.
-    """
-    check_digest(file)
-    recent.add(file.oid)
 
 
 def oid_of(span: Span) -> Oid:

@@ -42,11 +42,9 @@ class Incoming:
     """
 
     def __init__(
-        self, kept: _Kept, oid: Oid, nbytes: int,
-        recent: Recent | None = None, room: memoryview | None = None,
+        self, kept: _Kept, oid: Oid, nbytes: int, room: memoryview | None = None,
     ) -> None:
-        self._recent = recent
-        self._room = room       # there, where its bytes are
+        self.room = room    # among what is recent, where its bytes are
         self.oid = oid
         self.nbytes = nbytes
         self._kept = kept
@@ -93,18 +91,9 @@ class Incoming:
     def chunks(self) -> Iterator[memoryview]:
         return self._kept.read()
 
-    def hold(self) -> None:
-        """It was compared and stored; whoever needs it next has it from memory."""
-        if self._room is not None and self._recent:
-            self._recent.add(self.oid, self._room)
-            self._room = None
-
     def remove(self) -> None:
         """It is stored, or lost."""
         self._kept.remove()
-        if self._room is not None and self._recent:
-            self._recent.release()
-            self._room = None
 
 
 class _Memory:
@@ -166,19 +155,22 @@ def incoming(
 ) -> Iterator[Incoming]:
     """One for that object; it is no other process's meanwhile.
 
-    In memory, if it is small or there is room among what is ``recent``.
+    In memory, if it is small or there is room among what is ``recent``, and nothing of
+    it has come before.
     """
-    room = recent.reserve(nbytes) if recent and nbytes else None
+    name = f'part-{hex_of(oid)}-{nbytes}'
+    has_begun = (root / 'tmp' / name).exists()
+    room = recent.reserve(nbytes) if recent and not has_begun else None
     if room is not None or 0 < nbytes <= _IN_MEMORY:
         data = memoryview(bytearray(nbytes)) if room is None else room
-        file = Incoming(_Memory(data), oid, nbytes, recent, room)
+        file = Incoming(_Memory(data), oid, nbytes, room)
         try:
             yield file
         finally:
             file.remove()
         return
     with StoreErrors(root):
-        path, fd = _opened(root, f'part-{hex_of(oid)}-{nbytes}')
+        path, fd = _opened(root, name)
     try:
         yield Incoming(_File(root, path, fd), oid, nbytes)
     finally:

@@ -148,6 +148,8 @@ class Store:
         Each is checked by its SHA-256. The files that are damaged are returned.
         """
         wanted = self.missing(oids)
+        if wanted:
+            self.recent.clear()
         damaged = self.gather_near(wanted) if wanted else []
         for number, source in enumerate(self.sources if wanted else ()):
             wanted = self.missing(wanted)
@@ -159,15 +161,12 @@ class Store:
                     self.failures[number] = e
         return damaged
 
-    def gather_near(
-        self, wanted: set[Oid], remotes: Sequence[Path] | None = None,
-    ) -> list[Path]:
-        """The same from directories of this machine only: all, if not these."""
+    def gather_near(self, wanted: set[Oid]) -> list[Path]:
+        """The same from directories of this machine only."""
         damaged: list[Path] = []
-        remotes = self.remotes if remotes is None else remotes
         with self.batch() as batch:
             for oid in wanted:
-                for root in remotes:
+                for root in self.remotes:
                     path = object_path(root, oid)
                     if not path.exists():
                         continue
@@ -224,7 +223,7 @@ class Store:
     def batch(self) -> Batch:
         from git_model_driver.store.batch import Batch  # 12 ms that readers do not need
 
-        return Batch(self.root, self.wants, self.open_here, recent=self.recent)
+        return Batch(self.root, self.wants, self.open_here)
 
     def scratch(self, root: Path) -> Store:
         """A store at ``root`` that reads this one where it lacks an object."""

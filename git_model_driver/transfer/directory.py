@@ -58,7 +58,7 @@ class DirectoryRemote:
         return len(lacking)
 
     def take(self, wanted: Iterable[Oid], store: Store) -> None:
-        store.gather_near(store.missing(wanted), [self.root])
+        Store(store.root, remotes=lambda: [self.root]).gather(wanted)
 
 
 def _tips_of(store: Path) -> list[str]:

@@ -176,67 +176,6 @@ def test_nothing_is_linked_to_a_share_that_is_mounted(tmp_path: Path) -> None:
     assert not sent.samefile(ours.path(oid))
 
 
-@pytest.mark.parametrize(('mode', 'is_linked'), [
-    (0o444, True), (0o644, True), (0o464, False), (0o446, False),
-])
-def test_what_only_we_can_change_is_taken_without_a_copy(
-    tmp_path: Path, mode: int, is_linked: bool,
-) -> None:
-    (tmp_path / 'share').mkdir()
-    shelves = Shelves(Folder(tmp_path / 'share', tmp_path), Plain())
-    theirs, wanted = chain(tmp_path / 'a', 1, 2), oids(1, 2)
-    send(theirs, wanted, shelves, tmp_path)
-    there = [tmp_path / 'share' / shelves.key(oid) for oid in wanted]
-    for path in there:
-        path.chmod(mode)
-    ours = Store(tmp_path / 'b')
-    assert take(ours, oids(2), shelves) == {}
-    assert ours.read(oids(2)[0]) == near(2)
-    linked = [path.samefile(ours.path(oid)) for path, oid in zip(there, wanted)]
-    assert linked == [is_linked] * 2
-    assert not any((tmp_path / 'b/tmp').iterdir())
-    assert all(path.exists() for path in there)
-
-
-@pytest.mark.skipif(os.name == 'nt' or os.geteuid() != 0, reason='only root gives away')
-def test_what_belongs_to_somebody_else_is_copied(tmp_path: Path) -> None:
-    (tmp_path / 'share').mkdir()
-    shelves = Shelves(Folder(tmp_path / 'share', tmp_path), Plain())
-    send(chain(tmp_path / 'a', 1), oids(1), shelves, tmp_path)
-    there = tmp_path / 'share' / shelves.key(oids(1)[0])
-    os.chown(there, 12345, -1)
-    ours = Store(tmp_path / 'b')
-    assert take(ours, oids(1), shelves) == {}
-    assert not there.samefile(ours.path(oids(1)[0]))
-
-
-def test_a_link_on_a_share_is_not_followed_into_the_store(tmp_path: Path) -> None:
-    (tmp_path / 'share').mkdir()
-    shelves = Shelves(Folder(tmp_path / 'share', tmp_path), Plain())
-    send(chain(tmp_path / 'a', 1), oids(1), shelves, tmp_path)
-    there = tmp_path / 'share' / shelves.key(oids(1)[0])
-    there.rename(tmp_path / 'elsewhere')
-    there.symlink_to(tmp_path / 'elsewhere')
-    ours = Store(tmp_path / 'b')
-    assert take(ours, oids(1), shelves) == {}
-    assert not ours.path(oids(1)[0]).is_symlink()
-    assert not ours.path(oids(1)[0]).samefile(tmp_path / 'elsewhere')
-
-
-def test_what_is_damaged_on_a_share_is_not_linked(tmp_path: Path) -> None:
-    (tmp_path / 'share').mkdir()
-    shelves = Shelves(Folder(tmp_path / 'share', tmp_path), Plain())
-    send(chain(tmp_path / 'a', 1, 2), oids(1, 2), shelves, tmp_path)
-    there = tmp_path / 'share' / shelves.key(oids(1)[0])
-    data = there.read_bytes()
-    there.unlink()
-    there.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    ours = Store(tmp_path / 'b')
-    assert take(ours, oids(2), shelves).keys() == set(oids(1))
-    assert set(ours) == set()
-    assert there.exists()
-
-
 def test_what_is_encoded_anew_meanwhile_is_not_sent_as_what_it_was(
     place: Place, tmp_path: Path,
 ) -> None:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 from git_model_driver.core.errors import GitModelError
-from git_model_driver.store import cores
 from git_model_driver.store.codec.zstd import Buffer
 from git_model_driver.store.disk import flush
 from git_model_driver.store.disk import fsync
@@ -22,7 +20,6 @@ from git_model_driver.store.places import readable_as_new
 from git_model_driver.store.places import remove_abandoned
 
 _TMP = 'tmp'
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Folder:
@@ -32,7 +29,7 @@ class Folder:
     """
 
     has_lists = False
-    at_once = cores.threads()       # more would wait for each other, not for a network
+    at_once = 4     # it may be a network's; more wait for each other on a disk
 
     def __init__(self, root: Path, beside: Path | None = None) -> None:
         self._root = root
@@ -75,18 +72,6 @@ class Folder:
     def read(self, key: str, start: int, end: int) -> bytes:
         with self._errors('read'), open(self._root / key, 'rb', buffering=0) as file:
             return os.pread(file.fileno(), end - start, start)
-
-    def own(self, key: str) -> Path | None:
-        if not self.is_near or not hasattr(os, 'geteuid'):
-            return None
-        path = self._root / key
-        try:
-            status = os.lstat(path)
-        except OSError:
-            return None
-        mode = status.st_mode
-        is_own = stat.S_ISREG(mode) and status.st_uid == os.geteuid()
-        return path if is_own and not mode & _OTHERS_MAY_WRITE else None
 
     def link(self, key: str, path: Path) -> bool:
         """Somebody else's file of that name stays."""

@@ -46,9 +46,6 @@ class Place(Protocol):
     def link(self, key: str, path: Path) -> bool:
         """Give a file of ours that name, too; False where it must be put."""
 
-    def own(self, key: str) -> Path | None:
-        """The file itself, where it can be linked from: one that only we can change."""
-
     def settle(self) -> None:
         """What was linked is on disk."""
 

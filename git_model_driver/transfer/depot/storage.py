@@ -102,9 +102,6 @@ class Storage:
     def link(self, key: str, path: Path) -> bool:
         return False
 
-    def own(self, key: str) -> Path | None:
-        return None
-
     def settle(self) -> None:
         return None
 

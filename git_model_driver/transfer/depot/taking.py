@@ -36,7 +36,6 @@ class Taking:
         self._places = Places(store.root)
         self._tmp = store.root / 'tmp'
         self._arrived: dict[Oid, Path] = {}
-        self._own: set[Oid] = set()     # files of the depot itself
         self._resumed: set[Oid] = set()
         self._damaged: Damaged = {}
         self._stack = ExitStack()
@@ -48,8 +47,8 @@ class Taking:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for oid in self._arrived.keys() - self._own:
-            self._arrived[oid].unlink(missing_ok=True)
+        for path in self._arrived.values():
+            path.unlink(missing_ok=True)
         self._stack.close()
 
     def run(self, sizes: Mapping[Oid, int]) -> Damaged:
@@ -75,11 +74,10 @@ class Taking:
         waiting = dict(sizes)
         while waiting:
             self._progress.expect(sum(waiting.values()))
-            far = [item for item in waiting.items() if not self._is_own(*item)]
-            if far:
-                workers.each(
-                    lambda item: self._get(*item), far, self._shelves.place.at_once,
-                )
+            workers.each(
+                lambda item: self._get(*item), list(waiting.items()),
+                self._shelves.place.at_once,
+            )
             bases = {self._base(oid) for oid in waiting if oid in self._arrived}
             missing = self._store.missing(base for base in bases if base is not None)
             waiting = self._shelves.sizes(
@@ -112,18 +110,6 @@ class Taking:
         if oid in self._arrived:
             return ObjectFile(self._arrived[oid], oid, self._open, depth)
         return self._store.open_here(oid, depth)
-
-    def _is_own(self, oid: Oid, nbytes: int) -> bool:
-        """Whether the depot's file can be linked, and need not be copied."""
-        if self._shelves.seal.id:
-            return False
-        path = self._shelves.place.own(self._shelves.key(oid))
-        if path is None:
-            return False
-        self._arrived[oid] = path
-        self._own.add(oid)
-        self._progress.add(nbytes)
-        return True
 
     def _get(self, oid: Oid, nbytes: int) -> None:
         key = self._shelves.key(oid)

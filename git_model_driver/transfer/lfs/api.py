@@ -136,7 +136,7 @@ class Server:
         return {oid: found.get(oid, silent) for oid in sizes}
 
     def _answer(self, item: Mapping[str, Any]) -> Answer:
-        error, size = item.get('error'), int(item.get('size') or 0)
+        error, size = item.get('error'), max(0, int(item.get('size') or 0))
         if error:
             said = str(error.get('message', ''))[:300]
             code = int(error.get('code') or 0)

@@ -82,6 +82,6 @@ def _lines_of(text: str) -> Iterator[tuple[Oid, Description]]:
                 yield entry.oid, Description(entry.nbytes, forms.of_dtype(entry.dtype))
             elif kind in ('chunk', 'layout') and is_oid(words[0]):
                 form = forms.DOCUMENT if kind == 'layout' else None
-                yield Oid(words[0]), Description(int(words[1]), form)
+                yield Oid(words[0]), Description(max(0, int(words[1])), form)
         except (ValueError, FormatError, IndexError):
             continue

@@ -59,7 +59,7 @@ def settings(repository: Repository) -> dict[str, str]:
     for key, value in found.items():
         if not value.startswith(_WEB) and ssh.parse(value) is None:
             raise GitModelError(
-                f"'.lfsconfig' wants tensors to go to '{value[:80]}'",
+                f"'.lfsconfig' wants tensors to go to '{value[:200]}'",
                 'if that is meant, say it yourself: '
                 f'git config {key} <address>',
             )

@@ -160,12 +160,8 @@ def _put(
     if room is None:
         batch.put(item)
         return
-    try:
-        source.readinto(0, room)
-        batch.put(item._replace(span=BytesSpan(room)))
-    except BaseException:
-        recent.release()
-        raise
+    source.readinto(0, room)
+    batch.put(item._replace(span=BytesSpan(room)))
     recent.add(oid, room)
 
 

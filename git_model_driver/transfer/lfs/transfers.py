@@ -183,6 +183,8 @@ def _receive_all(
             _receive(server, file, answers[oid], progress)
             with core:
                 batch.put_incoming(file, wanted[oid].form)
+            if file.room is not None:
+                store.recent.add(oid, file.room)
         stored.append(file)
 
     failure = workers.put_each(receive, answers, store)
