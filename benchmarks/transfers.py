@@ -138,9 +138,9 @@ def report(rows: list[Row], nbytes: int, times: int, other: Path) -> list[str]:
         'tensors with 5 % of the bytes. CPU seconds of git and all that it starts on',
         'the user\'s side; over file:// that is the server, too. In brackets the ratio '
         'to git-lfs by the same way. Memory is that of the largest process that',
-        f'is not git. "Another disk" is {other}, another file system, where nothing can '
-        'be linked. Written by `benchmarks/transfers.py`, all that is compared in turns; '
-        f'{_repeated(nbytes, times)}', '',
+        f'is not git. "Another disk" is {other}, another file system, where nothing '
+        'can be linked. Written by `benchmarks/transfers.py`, what is compared in '
+        f'turns; {_repeated(nbytes, times)}', '',
         f'{os.cpu_count()} cores · {platform.system()} {platform.release()} · Python '
         f'{platform.python_version()} · {_version("git")} · {_version("git-lfs")} · '
         f'{time.strftime("%Y-%m-%d")}', '',
@@ -156,7 +156,7 @@ def _repeated(nbytes: int, times: int) -> str:
     if nbytes < _SMALL:
         return f'each cost is the median of {times}.'
     return (f'pushes to a directory are medians of {times}, on another disk of '
-            f'{min(times, 3)}, clones of {_CLONES}, what else takes long was done once.')
+            f'{min(times, 3)}, clones of {_CLONES}; other pushes were done once.')
 
 
 def _beside_floor(row: Row) -> str:
