@@ -28,6 +28,7 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.core.oid import hex_of
 from git_model_driver.core.oid import is_oid
 from git_model_driver.store import freshness
+from git_model_driver.store import memory
 from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.places import object_path
@@ -150,6 +151,7 @@ class Store:
         wanted = self.missing(oids)
         if wanted:
             self.recent.clear()
+            memory.keep()
         damaged = self.gather_near(wanted) if wanted else []
         for number, source in enumerate(self.sources if wanted else ()):
             wanted = self.missing(wanted)
@@ -164,6 +166,7 @@ class Store:
     def gather_near(self, wanted: set[Oid]) -> list[Path]:
         """The same from directories of this machine only."""
         damaged: list[Path] = []
+        memory.keep()
         with self.batch() as batch:
             for oid in wanted:
                 for root in self.remotes:
