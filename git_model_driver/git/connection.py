@@ -17,6 +17,7 @@ from git_model_driver.git.way import Unsupported
 _RESPONSE_END = b'0002'
 _DATA, _FATAL = 1, 3
 _MOST_SAID = 1 << 16
+_PIECE = 256 << 10
 _PATIENCE = 5           # seconds for a program to end in
 
 
@@ -66,12 +67,20 @@ class Packets:
         return found
 
     def data(self) -> Iterator[memoryview]:
-        """What is in the band of the pack."""
+        """What is in the band of the pack, in larger pieces: git sends 8 KB each."""
+        parts: list[memoryview] = []
+        nbytes = 0
         while packet_ := self._next():
             if packet_[0] == _DATA:
-                yield memoryview(packet_)[1:]
+                parts.append(memoryview(packet_)[1:])
+                nbytes += len(packet_) - 1
             elif packet_[0] == _FATAL:
                 raise ProtocolError(packet_[1:].decode(errors='replace').strip())
+            if nbytes >= _PIECE:
+                yield memoryview(b''.join(parts))
+                parts, nbytes = [], 0
+        if parts:
+            yield memoryview(b''.join(parts))
 
 
 def _text(line: bytes) -> str:
