@@ -133,9 +133,10 @@ class Story:
         self.git('config', 'remote.origin.url', side.url, cwd=self.repository)
         seen = 'refs/remotes/origin/main'
         self.git('update-ref', '-d', seen, cwd=self.repository)
-        for left in (side.far / 'refs/heads').glob('main'):
-            here = left.read_text().strip()
-            self.git('update-ref', seen, here, cwd=self.repository)
+        left = side.far / 'refs/heads/main'
+        if left.exists():
+            there = left.read_text().strip()
+            self.git('update-ref', seen, there, cwd=self.repository)
         if self.kind.store:
             store = self.kind.store.format(share=side.share)
             self.git('config', '--global', 'remote.origin.modelStore', store)

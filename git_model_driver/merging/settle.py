@@ -30,7 +30,6 @@ from git_model_driver.merging.units.registry import handler
 from git_model_driver.store import cores
 
 _PARALLEL_FROM = 8 << 20
-_THREADS = 4
 Parts = dict[str, Entry]
 
 

@@ -159,7 +159,7 @@ def incoming(
     it has come before.
     """
     name = f'part-{hex_of(oid)}-{nbytes}'
-    has_begun = (root / 'tmp' / name).exists()
+    has_begun = nbytes > _IN_MEMORY and (root / 'tmp' / name).exists()
     room = recent.reserve(nbytes) if recent and not has_begun else None
     if room is not None or 0 < nbytes <= _IN_MEMORY:
         data = memoryview(bytearray(nbytes)) if room is None else room

@@ -151,7 +151,6 @@ class Store:
         wanted = self.missing(oids)
         if wanted:
             self.recent.clear()
-            memory.keep()
         damaged = self.gather_near(wanted) if wanted else []
         for number, source in enumerate(self.sources if wanted else ()):
             wanted = self.missing(wanted)

@@ -17,7 +17,6 @@ from git_model_driver.core.oid import Oid
 from git_model_driver.git.progress import Progress
 from git_model_driver.git.repository import Repository
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot import addresses
 from git_model_driver.transfer.depot import sending
 from git_model_driver.transfer.depot.pushed import Pushed
@@ -91,7 +90,7 @@ class Depot:
             if shelves.depth(oid) is None:
                 lacking.add(oid)
 
-        workers.each(ask, oids, self._place.at_once)
+        shelves.each(ask, oids)
         if lacking and len(lacking) == len(oids):
             self._place.check()
         return lacking

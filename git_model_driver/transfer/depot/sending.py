@@ -14,7 +14,6 @@ from git_model_driver.git.progress import Progress
 from git_model_driver.store.chains import DEEPEST
 from git_model_driver.store.glance import is_same
 from git_model_driver.store.objects import Store
-from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.shelves import Shelves
 from git_model_driver.transfer.outgoing import Outgoing
 from git_model_driver.transfer.outgoing import as_it_is
@@ -81,10 +80,7 @@ def send(levels: Sequence[Collection[Outgoing]], shelves: Shelves) -> None:
         for level in levels:
             rest = [each for each in level if not _linked(each, shelves, progress)]
             if rest:
-                workers.each(
-                    lambda each: _send(each, shelves, progress), rest,
-                    shelves.place.at_once,
-                )
+                shelves.each(lambda each: _send(each, shelves, progress), rest)
             shelves.place.settle()      # before what is based on it
 
 

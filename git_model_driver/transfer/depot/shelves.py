@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import NamedTuple
 from typing import TypeVar
@@ -73,10 +74,7 @@ class Shelves:
 
         if len(keys) >= _LISTED_FROM and self.place.has_lists:
             folders = {key.rpartition('/')[0] for key in keys}
-            workers.each(
-                lambda folder: found.update(self.place.sizes(folder)), sorted(folders),
-                self.place.at_once,
-            )
+            self.each(lambda f: found.update(self.place.sizes(f)), sorted(folders))
         else:
             self._each(ask, keys)
         return {oid: found[key] for key, oid in keys.items() if key in found}
@@ -91,7 +89,11 @@ class Shelves:
             for item in items:
                 ask(item)
         elif items:
-            workers.each(ask, items, self.place.at_once)
+            self.each(ask, items)
+
+    def each(self, work: Callable[[T], object], items: Iterable[T]) -> None:
+        """``workers.each``, as many at once as the place is worth."""
+        workers.each(work, items, self.place.at_once)
 
     def depth(self, oid: Oid) -> int | None:
         """How many objects an object is based on; None if any is lacking."""

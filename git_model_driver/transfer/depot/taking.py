@@ -17,7 +17,6 @@ from git_model_driver.store.disk import StoreErrors
 from git_model_driver.store.objectfile import ObjectFile
 from git_model_driver.store.objects import Store
 from git_model_driver.store.places import Places
-from git_model_driver.transfer import workers
 from git_model_driver.transfer.depot.partial import Partial
 from git_model_driver.transfer.depot.shelves import Shelves
 from git_model_driver.transfer.sealing import open_file
@@ -74,10 +73,7 @@ class Taking:
         waiting = dict(sizes)
         while waiting:
             self._progress.expect(sum(waiting.values()))
-            workers.each(
-                lambda item: self._get(*item), list(waiting.items()),
-                self._shelves.place.at_once,
-            )
+            self._shelves.each(lambda item: self._get(*item), list(waiting.items()))
             bases = {self._base(oid) for oid in waiting if oid in self._arrived}
             missing = self._store.missing(base for base in bases if base is not None)
             waiting = self._shelves.sizes(
